@@ -260,11 +260,12 @@ pub fn run(args: DeviceArgs) -> Result<()> {
 
 /// What a device without a dealer needs; `None` with one.
 fn pairing(args: &DeviceArgs, route: &Route) -> Result<Option<Pairing>> {
-    let AloneArgs { state, name } = &args.alone;
+    let AloneArgs { state, name, model } = &args.alone;
     if args.prepare == Prepare::Dealer {
         let alone = [
             ("state", state.is_some()),
             ("name", name.is_some()),
+            ("model", model.is_some()),
             ("store", args.store),
             ("fill", args.fill.is_some()),
         ];

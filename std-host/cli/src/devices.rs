@@ -98,7 +98,7 @@ fn list(args: &DevicesArgs) -> Result<()> {
     };
     let mut lines = format!("{:<16}  {:<10}", "name", "role");
     lines += if keys.is_some() { "  dealer " } else { "" };
-    lines += if live.is_some() { "  connected  ready  evaluated  seen" } else { "" };
+    lines += if live.is_some() { "  connected  ready  evaluated  today         seen" } else { "" };
     lines += "\n";
     for Party { role, name } in peers.into_iter().filter(|peer| ROLES.contains(&peer.role)) {
         let mut line = format!("{:<16}  {:<10}", name.as_str(), role.word());
@@ -107,11 +107,12 @@ fn list(args: &DevicesArgs) -> Result<()> {
         }
         if let Some(live) = &live {
             line += &live.get(name.as_str()).map_or_else(
-                || format!("  {:<9}  {:>5}  {:>9}  {}", "no", "-", "-", "never"),
+                || format!("  {:<9}  {:>5}  {:>9}  {:<12}  {}", "no", "-", "-", "-", "never"),
                 |of| {
                     let connected = if of.connected { "yes" } else { "no" };
                     let seen = ago(of.seen_unix_seconds);
-                    format!("  {connected:<9}  {:>5}  {:>9}  {seen}", of.ready, of.evaluated)
+                    let (ready, evaluated, today) = (of.ready, of.evaluated, of_today(of));
+                    format!("  {connected:<9}  {ready:>5}  {evaluated:>9}  {today:<12}  {seen}")
                 },
             );
         }
@@ -119,6 +120,15 @@ fn list(args: &DevicesArgs) -> Result<()> {
         lines += "\n";
     }
     output(&lines)
+}
+
+/// Sessions of today, and how many there may be.
+fn of_today(of: &DeviceFigures) -> String {
+    match (of.today, of.most_a_day) {
+        (Some(today), Some(most)) => format!("{today}/{most}"),
+        (Some(today), None) => today.to_string(),
+        (None, _) => "-".to_owned(),
+    }
 }
 
 fn figures(address: &str) -> Result<BTreeMap<String, DeviceFigures>> {

@@ -1,7 +1,5 @@
 //! `sharelet host`: serves a model to devices.
 
-use core::time::Duration;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,8 +15,9 @@ use super::common::{
     serve_and_reload, serve_until_stopped,
 };
 use super::monitor::MonitorArgs;
+use super::reload::{Watch, announce_models, look_after, no_models};
 use super::terminal::progress;
-use sharelet_host::alone::host as alone;
+use sharelet_host::alone;
 use sharelet_host::dealer::client::{Client, ClientError};
 use sharelet_host::dealer::{masked, wire::MAX_COUNT};
 use sharelet_host::host::model::HostModel;
@@ -30,7 +29,6 @@ use sharelet_host::store::host::{HostStore, Quota};
 use sharelet_link::service::{self, Limits};
 use sharelet_link::tcp::Listener;
 use sharelet_link::{Role, Route, SerialLine};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 const EXAMPLES: &str = include_str!("examples/host.txt");
@@ -60,7 +58,7 @@ pub struct HostArgs {
     /// Where seeds, session numbers and corrections are kept.
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
-    /// Where to listen; port 0 takes a free one.
+    /// Where to listen; port 0 takes a free one, and `systemd` the socket of the unit.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7101")]
     pub listen: String,
     /// Serve the device at the other end of a serial line, too; may be given several times.
@@ -144,14 +142,9 @@ pub fn run(args: &HostArgs) -> Result<()> {
         }
         announce_models(&served);
         let models = Models::new(served.clone());
-        let watch = Some((shelf, reload, served));
+        let watch = Some(Watch { shelf, reload, served });
         serve(args, (listener, limits), (models, store, client), printer, stop, watch).await
     })
-}
-
-fn no_models(folder: &Path) -> anyhow::Error {
-    let folder = folder.display();
-    anyhow::anyhow!("{folder}: there is no model that can be served; see `sharelet models add`")
 }
 
 /// Serves devices until the program is told to stop, and looks after the folder of models if there
@@ -159,10 +152,10 @@ fn no_models(folder: &Path) -> anyhow::Error {
 async fn serve(
     args: &HostArgs,
     (listener, limits): (Listener, Limits),
-    (models, store, client): (Models, HostStore, Client),
+    (models, store, client): (Models<HostModel>, HostStore, Client),
     printer: Printer,
     stop: CancellationToken,
-    watch: Option<(Shelf, Arc<Notify>, Served)>,
+    watch: Option<Watch<HostModel>>,
 ) -> Result<()> {
     let batch = args.batch.unwrap_or(args.ahead.min(MAX_COUNT));
     let supply = Supply { ahead: args.ahead, batch, ..Supply::default() };
@@ -177,106 +170,13 @@ async fn serve(
         let watching = async move { watching.watch_dealer().await };
         tokio::spawn(stop.clone().run_until_cancelled_owned(watching));
     }
-    if let Some((shelf, reload, served)) = watch {
-        let watched = look_after(shelf, host.clone(), reload, served);
+    if let Some(watch) = watch {
+        let watched = look_after(host.clone(), watch);
         tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
     }
     service::serve(host, listener, limits, stop).await;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Serves what comes to a folder of models, and no more what goes.
-async fn look_after(shelf: Shelf, host: Arc<Host>, reload: Arc<Notify>, mut now: Served) {
-    const EVERY: Duration = Duration::from_secs(2);
-    let (mut resting, mut wanted, mut said) = (Some(shelf), None, String::new());
-    // Models that the dealer did not take: the log has a line for each, however often it is tried.
-    let mut untaken = BTreeSet::new();
-    while let Some(mut shelf) = resting.take() {
-        tokio::select! {
-            () = reload.notified() => {
-                tracing::info!("looking for models");
-                shelf.forget();
-                said.clear();
-            }
-            () = tokio::time::sleep(EVERY) => {}
-        }
-        let source = host.clone();
-        let looking = move || {
-            let found = shelf.look(&source.source().store);
-            (shelf, found)
-        };
-        // It ends abruptly only together with the program.
-        let Ok((shelf, found)) = tokio::task::spawn_blocking(looking).await else { return };
-        resting = Some(shelf);
-        match found {
-            Ok(None) => {}
-            Ok(Some(served)) => {
-                wanted = Some(served);
-                said.clear();
-            }
-            // Once, and not each time that somebody looks.
-            Err(error) => {
-                let error = error.to_string();
-                if error != said {
-                    tracing::error!("{error}; what was served before is served on");
-                }
-                said = error;
-            }
-        }
-        if let Some(served) = wanted.take() {
-            wanted = take_over(&host, served, &mut now, &mut untaken).await;
-        }
-    }
-}
-
-/// Serves what is wanted, as far as the dealer has it: a model that it has not is served when it
-/// has, and until then what had its name before. What is left to be tried again.
-async fn take_over(
-    host: &Arc<Host>,
-    wanted: Served,
-    now: &mut Served,
-    untaken: &mut BTreeSet<[u8; 32]>,
-) -> Option<Served> {
-    let (mut served, mut is_whole) = (wanted.clone(), true);
-    for (name, model) in &wanted.models {
-        let known = now.models.values().any(|known| Arc::ptr_eq(known, model));
-        if known {
-            continue;
-        }
-        let client = &host.source().client;
-        let Err(error) = model.offer_to(client, &mut |_| ()).await else {
-            untaken.remove(&model.masked_id);
-            continue;
-        };
-        is_whole = false;
-        if untaken.insert(model.masked_id) {
-            tracing::error!("the model `{name}` is tried again, and not served yet: {error}");
-        }
-        match now.models.get(name) {
-            Some(before) => served.models.insert(name.clone(), before.clone()),
-            None => served.models.remove(name),
-        };
-    }
-    let same = |(name, model): (&String, &Arc<HostModel>)| {
-        now.models.get(name).is_some_and(|known| Arc::ptr_eq(known, model))
-    };
-    let is_new = served.models.len() != now.models.len()
-        || !served.models.iter().all(same)
-        || (&served.default, &served.devices) != (&now.default, &now.devices);
-    if is_new {
-        announce_models(&served);
-        *now = served.clone();
-        host.replace(served);
-    }
-    (!is_whole).then_some(wanted)
-}
-
-fn announce_models(served: &Served) {
-    let names: Vec<&str> = served.models.keys().map(String::as_str).collect();
-    let default = served.default.as_deref().unwrap_or("none");
-    let (names, devices) = (names.join(", "), served.devices.len());
-    tracing::info!("models: {names}; default: {default}; {devices} devices have one of their own");
 }
 
 /// Listens on the port and on serial lines.
@@ -291,23 +191,53 @@ async fn listen(args: &HostArgs, route: &Route) -> Result<Listener> {
 
 /// Serves devices that prepare with the host.
 fn run_alone(args: &HostArgs, store: HostStore) -> Result<()> {
-    let absent = [("dealer", args.dealer.is_some()), ("models", args.models.is_some())];
-    expect_absent(&absent, "--prepare ot")?;
-    let served = alone::Served::load(given::<Path>(args.model.as_deref(), "model")?)?;
-    let printer = Printer::new(args.answers.clone(), &served.model().labels);
-    printer.expect_outputs(served.model().network.outputs())?;
-    let (limits, route) = (host::limits(), args.link.route(Role::Host)?);
-    serve_until_stopped(async |stop| {
-        let listener = listen(args, &route).await?;
-        let (served, state) = ((served, name_of(&route)), (store, args.state.clone(), args.store));
-        let sink = Box::new(sink(printer));
-        let host = alone::Host::new(served, state, args.answer.into(), sink, Patience::default());
-        args.monitor.start(host.clone(), &stop).await?;
-        announce(&listener)?;
-        service::serve(host, listener, limits, stop).await;
-        tracing::info!("stopped");
-        Ok(())
+    expect_absent(&[("dealer", args.dealer.is_some())], "--prepare ot")?;
+    let Some(folder) = &args.models else {
+        let path = given::<Path>(args.model.as_deref(), "model")?;
+        let model = alone::served::Served::load(path)?;
+        let printer = Printer::new(args.answers.clone(), &model.model().labels);
+        printer.expect_outputs(model.model().network.outputs())?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let models = Served::one(name, Arc::new(model));
+        return serve_until_stopped(async |stop| {
+            serve_alone(args, (models, store), printer, stop, None).await
+        });
+    };
+    let mut shelf = Shelf::new(folder.clone());
+    let served = shelf.look(&store)?.unwrap_or_default();
+    if served.models.is_empty() {
+        return Err(no_models(folder));
+    }
+    let printer = Printer::new(args.answers.clone(), &[]);
+    serve_and_reload(async |stop, reload| {
+        announce_models(&served);
+        let watch = Some(Watch { shelf, reload, served: served.clone() });
+        serve_alone(args, (served, store), printer, stop, watch).await
     })
+}
+
+async fn serve_alone(
+    args: &HostArgs,
+    (models, store): (Served<alone::served::Served>, HostStore),
+    printer: Printer,
+    stop: CancellationToken,
+    watch: Option<Watch<alone::served::Served>>,
+) -> Result<()> {
+    let (limits, route) = (host::limits(), args.link.route(Role::Host)?);
+    let listener = listen(args, &route).await?;
+    let models = (Models::new(models), name_of(&route));
+    let state = (store, args.state.clone(), args.store);
+    let (sink, patience) = (Box::new(sink(printer)), Patience::default());
+    let host = alone::host::Host::new(models, state, args.answer.into(), sink, patience);
+    args.monitor.start(host.clone(), &stop).await?;
+    announce(&listener)?;
+    if let Some(watch) = watch {
+        let watched = look_after(host.clone(), watch);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
+    }
+    service::serve(host, listener, limits, stop).await;
+    tracing::info!("stopped");
+    Ok(())
 }
 
 /// Reads and masks a model, with a bar.

@@ -25,6 +25,7 @@ pub mod pair;
 pub mod plot;
 pub mod prepare;
 pub mod provision;
+pub mod reload;
 pub mod server;
 pub mod settings;
 pub mod share;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use sharelet_core::DeviceId;
-use sharelet_host::host::shelf::{Devices, Shelf, ShelfError};
+use sharelet_host::host::folder::{Devices, Folder, FolderError};
 use sharelet_link::files::write_file;
 use sharelet_model::Model;
 
@@ -70,32 +70,32 @@ enum Change {
 /// # Errors
 /// A file cannot be used; there is no such model, or one of this name already.
 pub fn run(args: &ModelsArgs) -> Result<()> {
-    let shelf = Shelf::new(args.folder.clone());
-    let Some(change) = &args.change else { return list(&shelf) };
+    let folder = Folder::new(args.folder.clone());
+    let Some(change) = &args.change else { return list(&folder) };
     match change {
-        Change::Add { name, model, force } => add(&shelf, name, model, *force),
+        Change::Add { name, model, force } => add(&folder, name, model, *force),
         Change::Remove { name } => {
-            let path = shelf.path(name)?;
+            let path = folder.path(name)?;
             fs::remove_file(&path).with_context(|| path.display().to_string())?;
             output(&format!("{name} is withdrawn\n"))
         }
-        Change::Assign { name, devices } => change_devices(&shelf, Some(name), |known| {
+        Change::Assign { name, devices } => change_devices(&folder, Some(name), |known| {
             let named = devices.iter().map(|device| (device.to_string(), name.clone()));
             known.devices.extend(named);
         }),
-        Change::Unassign { devices } => change_devices(&shelf, None, |known| {
+        Change::Unassign { devices } => change_devices(&folder, None, |known| {
             known.devices.retain(|name, _| devices.iter().all(|device| device.as_str() != name));
         }),
         Change::Default { name } => {
-            change_devices(&shelf, Some(name), |known| known.default = Some(name.clone()))
+            change_devices(&folder, Some(name), |known| known.default = Some(name.clone()))
         }
     }
 }
 
-fn add(shelf: &Shelf, name: &str, model: &Path, force: bool) -> Result<()> {
-    let (path, shown) = (shelf.path(name)?, model.display());
-    fs::create_dir_all(shelf.directory())
-        .with_context(|| shelf.directory().display().to_string())?;
+fn add(folder: &Folder, name: &str, model: &Path, force: bool) -> Result<()> {
+    let (path, shown) = (folder.path(name)?, model.display());
+    fs::create_dir_all(folder.directory())
+        .with_context(|| folder.directory().display().to_string())?;
     expect_none(&path, force)?;
     let bytes = fs::read(model).with_context(|| shown.to_string())?;
     // What cannot be read is not put where a host looks for it.
@@ -107,21 +107,21 @@ fn add(shelf: &Shelf, name: &str, model: &Path, force: bool) -> Result<()> {
 
 /// Changes who gets which; `named` must be a model, and so only what was said before may be none.
 fn change_devices(
-    shelf: &Shelf,
+    folder: &Folder,
     named: Option<&String>,
     change: impl FnOnce(&mut Devices),
 ) -> Result<()> {
-    named.map_or(Ok(()), |name| shelf.expect(name))?;
+    named.map_or(Ok(()), |name| folder.expect(name))?;
     // What was meant without a word is said from now on.
-    let only = || Ok::<_, ShelfError>(Devices { default: shelf.only()?, ..Devices::default() });
-    let mut devices = shelf.devices()?.map_or_else(only, Ok)?;
+    let only = || Ok::<_, FolderError>(Devices { default: folder.only()?, ..Devices::default() });
+    let mut devices = folder.devices()?.map_or_else(only, Ok)?;
     change(&mut devices);
-    shelf.assign(&devices)?;
-    list(shelf)
+    folder.assign(&devices)?;
+    list(folder)
 }
 
-fn list(shelf: &Shelf) -> Result<()> {
-    let (names, said, only) = (shelf.names()?, shelf.devices()?, shelf.only()?);
+fn list(folder: &Folder) -> Result<()> {
+    let (names, said, only) = (folder.names()?, folder.devices()?, folder.only()?);
     let only = only.filter(|_| said.is_none());
     let devices = said.unwrap_or_default();
     let default = devices.default.as_ref().or(only.as_ref());
@@ -136,7 +136,7 @@ fn list(shelf: &Shelf) -> Result<()> {
         lines += "\n";
     }
     if names.is_empty() {
-        lines = format!("{}: no models\n", shelf.directory().display());
+        lines = format!("{}: no models\n", folder.directory().display());
     }
     output(&lines)
 }

@@ -12,6 +12,7 @@ use super::common::{Answer, CONNECT, LinkArgs, given, name_of, output, until_sto
 use super::terminal::progress;
 use sharelet_host::alone::AloneError;
 use sharelet_host::alone::client::{Client, Settings};
+use sharelet_host::host::folder::expect_name;
 use sharelet_link::{Role, Route};
 
 const EXAMPLES: &str = include_str!("examples/prepare.txt");
@@ -25,6 +26,15 @@ pub struct AloneArgs {
     /// With `--prepare ot` and plaintext connections: the device's name.
     #[arg(long, value_name = "NAME", value_parser = super::units::parse_name)]
     pub name: Option<DeviceId>,
+    /// With `--prepare ot`: the model that is meant, by its name at the host, which is that of its
+    /// file without `.slt`. A host that has another one for this device refuses. Whichever it has
+    /// if not given.
+    #[arg(long, value_name = "NAME", value_parser = parse_model)]
+    pub model: Option<String>,
+}
+
+fn parse_model(name: &str) -> Result<String, String> {
+    expect_name(name).map(|()| name.to_owned()).map_err(|error| error.to_string())
 }
 
 impl AloneArgs {
@@ -45,8 +55,9 @@ impl AloneArgs {
             None => *given(self.name.as_ref(), "name")?,
         };
         let state = given(self.state.as_deref(), "state")?.to_owned();
-        let (route, connect) = (route.clone(), CONNECT);
-        Ok(Settings { host, route, device, answer, state, stores, silent: false, connect, stall })
+        let (route, connect, model) = (route.clone(), CONNECT, self.model.clone());
+        let silent = false;
+        Ok(Settings { host, route, device, answer, state, model, stores, silent, connect, stall })
     }
 }
 

@@ -13,15 +13,18 @@ use sharelet_core::session::wire::control;
 use tokio_util::sync::CancellationToken;
 
 use super::common::{
-    DealtArgs, LinkArgs, Prepare, expect_absent, given, listen, server, until_stopped,
+    DealtArgs, LinkArgs, Prepare, WrongArguments, announce, expect_absent, given, name_of, server,
+    until_stopped,
 };
 use super::host::{load_model, upload};
-use sharelet_host::alone::host::Served;
+use super::monitor::MonitorArgs;
+use sharelet_host::alone::served::Served;
 use sharelet_host::dealer::wire::MAX_COUNT;
 use sharelet_host::host::models::Models;
 use sharelet_host::host::provider::{Source, Supply};
 use sharelet_host::host::{self, Host};
 use sharelet_host::server::alone;
+use sharelet_host::server::alone::reserve::Storage;
 use sharelet_host::server::console_queue::Queue;
 use sharelet_host::server::evaluator::Evaluator;
 use sharelet_host::server::party0::Party0;
@@ -34,6 +37,7 @@ use sharelet_host::store::StoreError;
 use sharelet_host::store::host::HostStore;
 use sharelet_host::store::task::{self, TaskFile};
 use sharelet_link::Route;
+use sharelet_link::tcp::Listener;
 
 const EXAMPLES: &str = include_str!("examples/server.txt");
 
@@ -56,7 +60,7 @@ pub struct ServerArgs {
     #[arg(
         long,
         value_name = "MODEL.share",
-        conflicts_with_all = ["task", "model", "state", "ahead"],
+        conflicts_with_all = ["task", "model", "state", "ahead", "fill"],
     )]
     pub shared: Option<PathBuf>,
     /// Answers that may wait for the console.
@@ -99,9 +103,21 @@ pub struct ServerArgs {
     #[arg(long, value_name = "MODEL.slt", help_heading = "Server 1")]
     pub model: Option<PathBuf>,
     /// Server 1: where seeds, session numbers and corrections are kept; a shared model needs none
-    /// of them.
-    #[arg(long, value_name = "DIR", help_heading = "Server 1")]
+    /// of them. With `--prepare ot`, either server: where it keeps inferences that both have
+    /// prepared ahead of time; give it to both.
+    #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// With --prepare ot and --state. Server 0: fill the stores of both servers up to so many
+    /// inferences whenever half of them are spent, while queries are answered; networks of matrices
+    /// alone are prepared 4,096 at a time from 512 on. Server 1: keep no more than so many, 65,536
+    /// if not given, and a batch.
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "state",
+        value_parser = clap::value_parser!(u64).range(1..),
+    )]
+    pub fill: Option<u64>,
     /// Server 1: sessions that corrections are kept ready for, beyond those that are prepared.
     #[arg(
         long,
@@ -121,6 +137,8 @@ pub struct ServerArgs {
     )]
     pub pair_timeout: Duration,
     #[command(flatten)]
+    monitor: MonitorArgs,
+    #[command(flatten)]
     link: LinkArgs,
 }
 
@@ -130,6 +148,9 @@ pub struct ServerArgs {
 /// An argument is missing, a file cannot be used, or the other server does not belong to this one.
 pub fn run(args: &ServerArgs) -> Result<()> {
     let route = args.link.route(server(args.party))?;
+    if args.prepare == Prepare::Dealer {
+        expect_absent(&[("fill", args.fill.is_some())], "a dealer; add --prepare ot")?;
+    }
     match (args.party, &args.shared) {
         (0, None) if args.prepare == Prepare::Ot => run_alone_0(args, route),
         (_, None) if args.prepare == Prepare::Ot => run_alone_1(args, route),
@@ -139,6 +160,9 @@ pub fn run(args: &ServerArgs) -> Result<()> {
         (_, Some(share)) => run_shared_1(args, share, route),
     }
 }
+
+/// Inferences that server 1 keeps, if not said otherwise.
+const MOST_READY: u64 = 1 << 16;
 
 fn instance() -> Result<u64> {
     Ok(getrandom::u64().map_err(StoreError::Randomness)?)
@@ -155,6 +179,7 @@ fn patience(args: &ServerArgs) -> Patience {
 }
 
 fn run_0(args: &ServerArgs, route: Route) -> Result<()> {
+    expect_absent(&[("state", args.state.is_some())], "--party 0 with a dealer")?;
     let (key, counter) = args.dealt.key()?;
     let TaskFile { task, .. } = task::load(given(args.task.as_deref(), "task")?)?;
     let identity = Identity::new(key.device, &key.key);
@@ -181,16 +206,39 @@ fn run_1(args: &ServerArgs, route: Route) -> Result<()> {
 
 fn run_alone_0(args: &ServerArgs, route: Route) -> Result<()> {
     let TaskFile { task, .. } = task::load(given(args.task.as_deref(), "task")?)?;
-    let party = alone::party0::Party0::new(settings(args, &route)?, task, instance()?);
+    let storage = match &args.state {
+        None => None,
+        Some(state) => {
+            let (state, fill) = (state.clone(), args.fill.unwrap_or(0));
+            let name = stored_name(&route)?;
+            Some(Storage { name, state, fill })
+        }
+    };
+    let party = alone::party0::Party0::new(settings(args, &route)?, task, instance()?, storage);
     until_stopped(async |stop| serve(args, route, party, stop).await)
 }
 
+/// A server's name, of whose store only who has proved its own may take something.
+fn stored_name(route: &Route) -> Result<DeviceId> {
+    name_of(route).ok_or_else(|| {
+        let said = "--state with --prepare ot: a store belongs to two servers that are paired";
+        WrongArguments(format!("{said}; give both --id and `sharelet pair` them")).into()
+    })
+}
+
 fn run_alone_1(args: &ServerArgs, route: Route) -> Result<()> {
-    expect_absent(&[("state", args.state.is_some())], "--prepare ot: nothing is kept")?;
     let path = given::<Path>(args.model.as_deref(), "model")?;
+    let storage = match &args.state {
+        None => None,
+        Some(state) => {
+            let (name, most_ready) = (stored_name(&route)?, args.fill.unwrap_or(MOST_READY));
+            let store = HostStore::open(state)?;
+            Some(alone::party1::Storage { store, state: state.clone(), name, most_ready })
+        }
+    };
     let served = Served::load(path)?;
     let task = served.model().task(&std::fs::read(path)?);
-    let party = alone::party1::Party1::new(served, task, patience(args), instance()?);
+    let party = alone::party1::Party1::new((served, task), patience(args), instance()?, storage);
     until_stopped(async |stop| serve(args, route, party, stop).await)
 }
 
@@ -220,8 +268,11 @@ async fn serve<E: Evaluator>(
     let queue = args.console.map(|console| Queue::new(console, args.console_queue));
     let usual = if args.party == 0 { "127.0.0.1:7110" } else { "127.0.0.1:7111" };
     let address = args.listen.as_deref().unwrap_or(usual);
-    let listener = listen(address, route).await?;
-    Server::new(party, queue).serve(listener, queries::limits(), stop).await?;
+    let listener = Listener::bind(address, route).await?;
+    let server = Server::new(party, queue);
+    args.monitor.start(server.clone(), &stop).await?;
+    announce(&listener)?;
+    server.serve(listener, queries::limits(), stop).await?;
     tracing::info!("stopped");
     Ok(())
 }

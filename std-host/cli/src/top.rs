@@ -198,6 +198,8 @@ mod tests {
             evaluated: 12,
             seen_unix_seconds: 0,
             ready: 4,
+            today: None,
+            most_a_day: None,
         };
         let page = page("a:1", "ready", &figures, &vec![device], Some(1.25));
         for said in ["a:1  ready", "half within 1 ms, 99 of 100 within -", "3   Quota", "never"] {

@@ -109,6 +109,8 @@ impl Records {
             evaluated: record.evaluated.load(Ordering::Relaxed),
             seen_unix_seconds: record.seen.load(Ordering::Relaxed),
             ready: record.ready.load(Ordering::Relaxed),
+            today: None,
+            most_a_day: None,
         });
         figures.collect()
     }

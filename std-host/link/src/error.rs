@@ -26,6 +26,15 @@ pub enum LinkError {
         /// What the system says.
         source: io::Error,
     },
+    /// There is no socket of systemd.
+    #[error(
+        "cannot listen at `systemd`: {source}; start the program by a unit that has a .socket, or \
+         give HOST:PORT"
+    )]
+    NotActivated {
+        /// What is missing.
+        source: io::Error,
+    },
     /// The serial line cannot be used.
     #[error(
         "cannot open the serial line {path}: {source}; check its name, that no other program has \

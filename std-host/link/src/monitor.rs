@@ -60,6 +60,10 @@ pub struct DeviceFigures {
     pub seen_unix_seconds: u64,
     /// Sessions that are prepared ahead.
     pub ready: u64,
+    /// Sessions of today, as the service counts them on disk; none where it counts none.
+    pub today: Option<u32>,
+    /// Most sessions of it on a day.
+    pub most_a_day: Option<u32>,
 }
 
 /// The page's address.

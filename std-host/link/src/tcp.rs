@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
+use listenfd::ListenFd;
 use sharelet_channel::Role;
 use sharelet_core::DeviceId;
 use socket2::{SockRef, TcpKeepalive};
@@ -99,15 +100,32 @@ pub struct Listener {
     warnings: Arc<Warnings>,
 }
 
+/// What the address of a socket is called that systemd has opened.
+const ACTIVATED: &str = "systemd";
+
+/// The socket that systemd has opened for this program.
+fn activated() -> io::Result<TcpListener> {
+    let found = ListenFd::from_env().take_tcp_listener(0)?;
+    let none = || io::Error::new(io::ErrorKind::NotFound, "it was started without a socket");
+    let listener = found.ok_or_else(none)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
 impl Listener {
-    /// Listens on `HOST:PORT`; port 0 takes a free one.
+    /// Listens on `HOST:PORT`, where port 0 takes a free one; or, at the address `systemd`, on the
+    /// socket that systemd has opened for the program.
     ///
     /// # Errors
-    /// [`LinkError::Resolve`], [`LinkError::Listen`].
+    /// [`LinkError::Resolve`], [`LinkError::Listen`]; [`LinkError::NotActivated`].
     pub async fn bind(address: &str, route: Route) -> Result<Self, LinkError> {
-        let addresses = resolve(address).await?;
         let failed = |source| LinkError::Listen { address: address.to_owned(), source };
-        let listener = TcpListener::bind(addresses.as_slice()).await.map_err(failed)?;
+        let listener = if address == ACTIVATED {
+            activated().map_err(|source| LinkError::NotActivated { source })?
+        } else {
+            let addresses = resolve(address).await?;
+            TcpListener::bind(addresses.as_slice()).await.map_err(failed)?
+        };
         route.announce();
         Ok(Self { listener, lines: Lines::new(), route, warnings: Arc::default() })
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::fleet::monitor;
 use sharelet_testkit::processes::{Programs, Server, until};
 use sharelet_testkit::room::{random_model, random_readings};
 use sharelet_testkit::{printed_seed, rng};
@@ -59,7 +60,7 @@ fn a_device_and_a_host_agree_with_the_twin() {
     assert_ne!(fs::read(&kept).unwrap(), before);
 
     room.refuses(&device(&server, ""), 1, "start both sides with the same `--answer`");
-    room.refuses(&device(&server, "--store --answer both"), 1, "start it with --store");
+    room.refuses(&device(&server, "--store --answer both"), 1, "start a host with --store");
     server.program.stop("INT").expect(0, "stopped");
 
     // Whoever proves no name is answered, and leaves nothing on the host's disk.
@@ -219,4 +220,121 @@ fn two_servers_of_whom_one_owns_the_model_agree_with_the_twin() {
     for server in [server_0, server_1] {
         server.program.stop("INT").expect(0, "stopped");
     }
+}
+
+#[test]
+fn two_servers_take_what_they_have_prepared_ahead_of_time() {
+    let room = room();
+    let twin = room.works(TWIN).out;
+    room.works("provision phone --role data-party");
+    room.works("task model.slt -o task.bin");
+    let line_1 = "server --party 1 --model model.slt --prepare ot --state of-1";
+    let line_0 = "server --party 0 --task task.bin --prepare ot --state of-0 --pool 2 --fill 8 \
+                  --monitor 0";
+    let serve = || {
+        let server_1 = room.serve(line_1);
+        let server_0 = room.serve(&format!("{line_0} --peer {}", server_1.address));
+        (server_0, server_1)
+    };
+    let device = |server_0: &Server, server_1: &Server| {
+        format!(
+            "device --key phone.key --task task.bin --inputs readings.npy --outsource {},{}",
+            server_0.address, server_1.address
+        )
+    };
+    let (server_0, server_1) = serve();
+    let filled = |server: &Server| server.program.said().matches(" inferences prepared, ").count();
+    until("the stores are filled", || filled(&server_0) == 1);
+    for _ in 0..2 {
+        assert_eq!(room.works(&device(&server_0, &server_1)).out, twin);
+    }
+    // Ten readings, of which the lanes had prepared two or four: the stores were filled again.
+    until("the stores are filled again", || filled(&server_0) > 1);
+    let page = room.works(&format!("top {} --once", monitor(&server_0))).out;
+    assert!(page.lines().any(|line| line.starts_with("infer ")), "{page}");
+    assert!(page.lines().any(|line| line.starts_with("phone ")), "{page}");
+    // Server 1 is started again, and knows nothing of what was taken out of the stores.
+    let address = server_1.address.clone();
+    server_1.program.stop("INT").expect(0, "stopped");
+    let server_1 = room.serve(&format!("{line_1} --listen {address}"));
+    assert_eq!(room.works(&device(&server_0, &server_1)).out, twin);
+    for server in [server_0, server_1] {
+        server.program.stop("INT").expect(0, "stopped");
+    }
+    // What is left is matched, and serves again.
+    let copy = room.path("copy");
+    let of_0 = store(&room, "of-0/host-server-1");
+    fs::create_dir(&copy).unwrap();
+    for file in fs::read_dir(&of_0).unwrap().map(|entry| entry.unwrap()) {
+        fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+    }
+    let (server_0, server_1) = serve();
+    until("the stores are matched", || server_0.program.said().contains("are in the store"));
+    assert_eq!(room.works(&device(&server_0, &server_1)).out, twin);
+    until("the stores are filled again", || filled(&server_0) > 0);
+    for server in [server_0, server_1] {
+        server.program.stop("INT").expect(0, "stopped");
+    }
+    // A copy is refused, and lanes prepare for themselves.
+    for file in fs::read_dir(&copy).unwrap().map(|entry| entry.unwrap()) {
+        fs::copy(file.path(), of_0.join(file.file_name())).unwrap();
+    }
+    let (server_0, server_1) = serve();
+    until("the copy is refused", || server_0.program.said().contains("older than the other"));
+    assert_eq!(room.works(&device(&server_0, &server_1)).out, twin);
+    for server in [server_0, server_1] {
+        server.program.stop("INT").expect(0, "stopped");
+    }
+    // Server 1 has no store: both answer all the same, and server 0 says what is missing.
+    let server_1 = room.serve("server --party 1 --model model.slt --prepare ot");
+    let server_0 = room.serve(&format!("{line_0} --peer {}", server_1.address));
+    until("it says so", || server_0.program.said().contains("server 1 with --state"));
+    assert_eq!(room.works(&device(&server_0, &server_1)).out, twin);
+
+    let no_state = "server --party 0 --task task.bin --prepare ot --fill 8 --peer a:1";
+    room.refuses(no_state, 2, "--state");
+    let open = format!("{line_1} --insecure-plaintext");
+    room.refuses(&open, 2, "a store belongs to two servers that are paired");
+}
+
+#[test]
+fn a_host_without_a_dealer_serves_several_models() {
+    let room = room();
+    let mut rng = rng(printed_seed());
+    let mut other = random_model(&[6, 40, 5], &mut rng);
+    for weight in other.weights.iter_mut().flatten() {
+        *weight = (weight.cast_signed() >> 16).cast_unsigned();
+    }
+    other.save(&room.path("other.slt")).unwrap();
+    let twins = ["model", "other"]
+        .map(|name| room.works(&format!("twin {name}.slt --inputs readings.npy")).out);
+    room.works("models hall add plain model.slt");
+    let server = room.serve("host --models hall --state host --prepare ot --store");
+    let prepared = |model: &str| room.works(&format!("{} --model {model}", prepare(&server, 5)));
+    assert_eq!(room.works(&device(&server, "")).out, twins[0]);
+    prepared("plain");
+    room.refuses(&format!("{} --model fan", prepare(&server, 5)), 1, "another model");
+    room.works("models hall add fan other.slt");
+    room.works("models hall default plain");
+    room.works("models hall assign fan pump");
+    until("the device has another model", || {
+        server.program.said().contains("1 devices have one of their own")
+    });
+    room.refuses(&device(&server, "--model plain"), 1, "another model");
+    assert_eq!(room.works(&device(&server, "--model fan")).out, twins[1]);
+    // Each model has a store of its own.
+    room.refuses(&device(&server, "--store"), 1, "nothing is prepared");
+    prepared("fan");
+    assert_eq!(room.works(&device(&server, "--store")).out, twins[1]);
+    room.works("models hall assign plain pump");
+    until("the device has the first model", || {
+        let line = device(&server, "--store --model plain");
+        room.run(&line).out == twins[0]
+    });
+    room.works("models hall remove plain");
+    room.works("models hall default fan");
+    until("the device has no model", || {
+        room.run(&device(&server, "")).err.contains("no model for this device")
+    });
+    room.refuses("host --models none --state x --prepare ot", 1, "none");
 }

@@ -37,7 +37,7 @@ fn device(host: &Server, more: &str) -> String {
 }
 
 /// Where a service tells its figures.
-fn monitor(server: &Server) -> String {
+pub fn monitor(server: &Server) -> String {
     let said = server.program.said();
     let at = said.split("http://").nth(1).unwrap_or_else(|| panic!("{said}"));
     at.split("/metrics").next().unwrap().to_owned()
@@ -149,7 +149,8 @@ fn a_device_that_is_revoked_is_cut_off_and_others_are_served() {
     let inferring = room.start(&device(&host, "--retries 1 --link 20ms,10mbit"));
     assert!(inferring.next_line().is_some());
     let live = format!("{listed} --monitor {of_host}");
-    assert!(room.works(&live).out.contains("yes"), "it is connected");
+    let shown = room.works(&live).out;
+    assert!(shown.contains("yes") && shown.contains("/10000"), "{shown}");
     room.refuses(&format!("{listed} revoke nobody"), 1, "nobody: is not known here");
     // Keys are no option of a device: what it has open ends with the old ones.
     let slow = room.start(&format!(
@@ -215,6 +216,38 @@ fn settings_come_from_a_file_and_the_environment() {
         2,
         "sharelet.toml, line 3: `sharelet host` has no",
     );
+}
+
+/// A service takes the socket that its unit has opened, and says so where there is none.
+#[cfg(unix)]
+#[test]
+fn a_service_takes_the_socket_of_its_unit() {
+    use std::os::fd::OwnedFd;
+    use std::process::{Command, Stdio};
+
+    let room = room();
+    room.refuses("dealer --state dealer --listen systemd", 1, "by a unit that has a .socket");
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    // As systemd hands sockets over: from the third file on, and to this process alone.
+    let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
+    let line = "dealer --state dealer --listen systemd --insecure-plaintext";
+    let mut dealer = Command::new("sh")
+        .args(["-c", script, "sh", env!("CARGO_BIN_EXE_sharelet")])
+        .args(line.split(' '))
+        .current_dir(room.path(""))
+        .stdin(Stdio::from(OwnedFd::from(socket)))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut lines = std::io::BufReader::new(dealer.stdout.take().unwrap());
+    use std::io::BufRead as _;
+    while !said.contains("listening on") && lines.read_line(&mut said).unwrap() > 0 {}
+    assert!(said.contains(&format!("listening on 127.0.0.1:{port}")), "{said}");
+    std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    dealer.kill().unwrap();
+    dealer.wait().unwrap();
 }
 
 /// What units and containers call is what the program takes.

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::filling::{FillingDevice, sessions_of};
 use super::link::{COMPUTING, Tallied, expect_bounded, field, kept, model_name, pair_name, rng};
-use super::wire::{Hello, Message, Stocked, Turn, Want, Welcome};
+use super::wire::{Hello, Message, Stocked, Ticket, Turn, Want, Welcome};
 use super::{AloneError, wire as messages};
 use crate::store::StoreError;
 use crate::store::halves::{Batch, Halves, HalvesError, Origin};
@@ -37,6 +37,8 @@ pub struct Settings {
     pub answer: Answer,
     /// Where the device keeps what it knows of the host.
     pub state: PathBuf,
+    /// The name of the model that is meant; whichever the host has for the device if it is none.
+    pub model: Option<String>,
     /// Whether inferences are taken from a store, in `state`.
     pub stores: bool,
     /// Whether batches of [`SLOTS`](sharelet_alone::SLOTS) are made with silent transfers: fewer
@@ -113,16 +115,24 @@ impl Client {
     /// # Errors
     /// [`AloneError`], the host's refusal included.
     pub async fn connect(settings: &Settings) -> Result<Self, AloneError> {
-        let Settings { host, route, device, answer, state, stores, silent, .. } = settings;
-        let Settings { connect, stall, .. } = settings;
+        let Settings { host, route, connect, stall, .. } = settings;
         let connection = tcp::connect(host, Role::Host, route, *connect, *stall).await?;
+        Self::meet(connection, settings).await
+    }
+
+    /// The same on a connection that is open.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn meet(connection: Connection, settings: &Settings) -> Result<Self, AloneError> {
+        let Settings { host, device, answer, state, stores, silent, model, .. } = settings;
         let peer = connection.peer().map(|peer| peer.name);
         let Connection { mut reader, mut writer, .. } = connection;
         let file = kept_file(state, host, peer);
         let held = file.lock()?;
         let (own, loaded): (Option<KeptId>, _) = file.load()?.unzip();
-        let hello =
-            Hello { device: *device, answer: *answer, kept: own, stores: *stores, silent: *silent };
+        let (model, (stores, silent)) = (model.clone(), (*stores, *silent));
+        let hello = Hello { device: *device, answer: *answer, kept: own, stores, silent, model };
         frame::greet(&mut writer, Message::Hello, &frame::encode(Message::Hello, &hello)?).await?;
         let welcome = frame::read_greeting(&mut reader, Message::Welcome).await?;
         let Welcome { model, network, kept: peers, stores: peer_stores } =
@@ -134,7 +144,7 @@ impl Client {
             let error = sharelet_core::session::SessionError::PublicAnswer;
             return Err(AloneError::Unfit(error.to_string()));
         }
-        if *stores && !peer_stores {
+        if stores && !peer_stores {
             return Err(messages::WireError::Refused(messages::Refusal::NoStore).into());
         }
         let task = Task::new(network)?;
@@ -158,7 +168,7 @@ impl Client {
             answer: *answer,
             kept,
             p0: None,
-            manner: [*stores, *silent],
+            manner: [stores, silent],
             halves: VecDeque::new(),
             store,
             filling: None,
@@ -266,7 +276,7 @@ impl Client {
         let mut rng = rng()?;
         let mut filling = match self.filling.take() {
             Some(filling) => {
-                frame::send(&mut self.writer, Message::Want, &Want::More).await?;
+                self.want(Want::More).await?;
                 filling
             }
             None => match self.begin_batch(count, &mut rng).await? {
@@ -349,6 +359,44 @@ impl Client {
         Ok((opened(&share, &theirs), counts))
     }
 
+    /// The same for a store that is to have up to `up_to`, when half of them are spent: whole
+    /// batches where it may have many, and what is missing otherwise.
+    ///
+    /// # Errors
+    /// As [`Client::fill_some`].
+    pub async fn fill_up_to(&mut self, up_to: u64) -> Result<Filled, AloneError> {
+        let missing = up_to.saturating_sub(self.ready()).max(1);
+        let whole = sessions_of(&self.task, up_to) == sharelet_alone::SLOTS;
+        self.fill_some(if whole { up_to } else { missing }).await
+    }
+
+    /// Waits until the host ends the connection, or says why it does.
+    pub async fn until_ended(&mut self) -> AloneError {
+        self.reader.await_message(IDLE);
+        match frame::receive_bytes(&mut self.reader, Message::Go, 0).await {
+            Ok(_) => AloneError::Unfit("the host says something that was not asked".to_owned()),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Takes the store's next half on both sides, for a lane that names the ticket; `None` if there
+    /// is none. Both have recorded it as spent when this returns.
+    ///
+    /// # Errors
+    /// [`AloneError`]; what was to be taken is spent.
+    pub async fn take(&mut self) -> Result<Option<(Ticket, Half)>, AloneError> {
+        let store = self.store.as_ref().ok_or_else(no_store)?;
+        let Some(index) = store.next_index() else { return Ok(None) };
+        let mut ticket = Ticket::default();
+        rng()?.fill_bytes(&mut ticket);
+        self.want(Want::Take { index, ticket }).await?;
+        let store = self.store.as_mut().ok_or_else(no_store)?;
+        let bytes = store.spend(index)?;
+        let damaged = || AloneError::Unfit("a half of the store is none".to_owned());
+        let half = Half::from_bytes(Party::P0, &self.task, &bytes).ok_or_else(damaged)?;
+        Ok(Some((ticket, half)))
+    }
+
     /// Forgets what is kept of a host that was caught at cheating, and what was made with it: it
     /// may have learned of it.
     fn expect_honest<T>(&mut self, made: Result<T, AloneError>) -> Result<T, AloneError> {
@@ -397,6 +445,8 @@ pub(super) fn opened(share: &[u32], theirs: &[u8]) -> Vec<u32> {
     values
 }
 
+/// A connection that fills stores may have nothing to do for so long.
+const IDLE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Until a host is asked again that makes batches for others.
 const LATER: Duration = Duration::from_secs(1);
 /// Bytes around the body of a frame.

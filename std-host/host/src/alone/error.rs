@@ -64,7 +64,13 @@ impl AloneError {
             Self::Wire(error) => match error {
                 WireError::Io(_) | WireError::TimedOut | WireError::Closed => true,
                 WireError::Refused(refusal) => {
-                    matches!(refusal, Refusal::ShuttingDown | Refusal::Busy | Refusal::TooSlow)
+                    matches!(
+                        refusal,
+                        Refusal::ShuttingDown
+                            | Refusal::Busy
+                            | Refusal::TooSlow
+                            | Refusal::ModelReplaced
+                    )
                 }
                 _ => false,
             },

@@ -7,13 +7,11 @@
 
 use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use rand_chacha::ChaCha20Rng;
-use sha2::{Digest as _, Sha256};
 use sharelet_alone::{Half, P1, Task, online};
 use sharelet_core::ring::write_le_slice;
 use sharelet_core::session::wire::control::{Answer, DeviceId};
@@ -21,7 +19,6 @@ use sharelet_core::share::Party;
 use sharelet_link::frame::{self, FrameError, Header};
 use sharelet_link::service::{Event, Service, Visit};
 use sharelet_link::{Connection, Party as Peer, Reader, Role, Writer};
-use sharelet_model::Model;
 use sharelet_prepare::Kept;
 use tokio::sync::{Mutex as Turn, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
@@ -31,9 +28,12 @@ use super::AloneError;
 use super::client::{forget, opened, store_folder};
 use super::filling::{FillingHost, is_whole, most};
 use super::link::{COMPUTING, Tallied, field, kept, model_name, pair_name, rng};
-use super::wire::{Hello, Message, Refusal, Stocked, Turn as Whether, Want, Welcome};
+use super::served::Served;
+use super::taken::Taken;
+use super::wire::{Hello, Message, Refusal, Stocked, Ticket, Turn as Whether, Want, Welcome};
 use crate::host::kernel::Vectorised;
-use crate::host::{AnswerSink, HostAnswer, Patience};
+use crate::host::models::{self, Changes, Models};
+use crate::host::{AnswerSink, HostAnswer, Patience, with_limits};
 use crate::meter::{Meter, Phase, Records};
 use crate::store::StoreError;
 use crate::store::halves::{Batch, Halves, HalvesError, Origin};
@@ -49,69 +49,13 @@ const BATCH_TIME: Duration = Duration::from_secs(4 * 3600);
 /// Inferences that a connection may have prepared and not used, in turns of the best number.
 const TURNS: usize = 4;
 
-/// A model that is served without a dealer.
-pub struct Served {
-    model: Model,
-    /// A digest of its file, which tells nothing about the weights but whether a guess of all of
-    /// them is right.
-    digest: [u8; 32],
-    task: Task,
-}
-
-impl core::fmt::Debug for Served {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Served").field("model", &self.model).finish_non_exhaustive()
-    }
-}
-
-impl Served {
-    /// Reads a model, and checks that its weights can be hidden.
-    ///
-    /// # Errors
-    /// The file's; [`AloneError::Model`] with the number if they cannot.
-    pub fn load(path: &Path) -> Result<Self, AloneError> {
-        let unfit = |error: String| AloneError::Unfit(error);
-        let bytes =
-            fs::read(path).map_err(|error| unfit(format!("{}: {error}", path.display())))?;
-        let model = Model::from_bytes(&bytes, path).map_err(|error| unfit(error.to_string()))?;
-        Self::new(model, &bytes)
-    }
-
-    /// Of a model whose file is `file`.
-    ///
-    /// # Errors
-    /// [`AloneError::Model`].
-    pub fn new(model: Model, file: &[u8]) -> Result<Self, AloneError> {
-        let task = Task::new(model.network.clone())?;
-        task.check(&model)?;
-        let digest =
-            Sha256::new().chain_update("sharelet alone model 1").chain_update(file).finalize();
-        let digest = digest.into();
-        Ok(Self { model, digest, task })
-    }
-
-    /// A digest of its file.
-    #[must_use]
-    pub const fn digest(&self) -> [u8; 32] {
-        self.digest
-    }
-
-    /// What both parties know of it.
-    #[must_use]
-    pub const fn task(&self) -> &Task {
-        &self.task
-    }
-
-    /// The model.
-    #[must_use]
-    pub fn model(&self) -> &Model {
-        &self.model
-    }
-}
-
 /// The host's service.
 pub struct Host {
-    served: Served,
+    models: Models<Served>,
+    /// Most inferences of a store. More than a device may have on a day are never begun.
+    most_ready: u64,
+    /// Whether it serves a server 0, which fills stores and does nothing else here.
+    of_lanes: bool,
     /// What it proves to devices that it is.
     name: Option<DeviceId>,
     store: HostStore,
@@ -148,13 +92,14 @@ enum Work {
 
 impl core::fmt::Debug for Host {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Host").field("served", &self.served).finish_non_exhaustive()
+        f.debug_struct("Host").field("models", &self.models).finish_non_exhaustive()
     }
 }
 
 /// A connection in its session.
 struct Session {
     device: DeviceId,
+    served: Arc<Served>,
     /// Whether the device has proved its name.
     sealed: bool,
     /// What the pair keeps, until something is to be made.
@@ -203,19 +148,46 @@ impl Host {
     /// is where it keeps what belongs to devices; with `stores` their halves, too.
     #[must_use]
     pub fn new(
-        (served, name): (Served, Option<DeviceId>),
+        (models, name): (Models<Served>, Option<DeviceId>),
         (store, state, stores): (HostStore, PathBuf, bool),
         answer: Answer,
         sink: AnswerSink,
         patience: Patience,
     ) -> Arc<Self> {
+        Arc::new(Self::made((models, name), (store, state, stores), answer, sink, patience))
+    }
+
+    /// Server 1's side of the store that it has together with server 0, of at most `most_ready`
+    /// inferences: none is evaluated here. `name` is server 1's.
+    #[must_use]
+    pub fn of_lanes(
+        (served, name): (Arc<Served>, DeviceId),
+        (store, state): (HostStore, PathBuf),
+        most_ready: u64,
+        patience: Patience,
+    ) -> Arc<Self> {
+        let (models, sink) = (Models::one(served), Box::new(|_| ()));
+        let (models, state) = ((models, Some(name)), (store, state, true));
+        let host = Self::made(models, state, Answer::Device, sink, patience);
+        Arc::new(Self { of_lanes: true, most_ready, ..host })
+    }
+
+    fn made(
+        (models, name): (Models<Served>, Option<DeviceId>),
+        (store, state, stores): (HostStore, PathBuf, bool),
+        answer: Answer,
+        sink: AnswerSink,
+        patience: Patience,
+    ) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         // Who waits for a slow peer holds a thread: of those there are some thirty.
         let works = [16, (2 * cores).min(8), 1].map(Semaphore::new);
         let (devices, meter, records) = (Mutex::default(), Meter::new(), Records::default());
         let batches = Semaphore::new(BATCHES);
-        Arc::new(Self {
-            served,
+        Self {
+            models,
+            most_ready: store.quota().sessions_per_day.into(),
+            of_lanes: false,
             name,
             store,
             state,
@@ -228,7 +200,19 @@ impl Host {
             batches,
             meter,
             records,
-        })
+        }
+    }
+
+    /// Its state: where a folder of models is read with.
+    #[must_use]
+    pub const fn store(&self) -> &HostStore {
+        &self.store
+    }
+
+    /// Serves other models from now on: connections of devices whose model is another one end after
+    /// the inference that is under way.
+    pub fn replace(&self, served: models::Served<Served>) {
+        self.models.replace(served);
     }
 
     /// Makes this the device's connection; an older one ends.
@@ -284,6 +268,20 @@ impl Host {
         let greeting =
             async { Ok::<_, AloneError>(frame::read_greeting(reader, Message::Hello).await?) };
         let hello: Hello = frame::decode(Message::Hello, &visit.greeting(greeting).await?)?;
+        self.welcome((hello, None), peer, (reader, writer), visit).await
+    }
+
+    /// A peer that has greeted; server 0 with what it takes out of stores in this run of it.
+    ///
+    /// # Errors
+    /// What ends it, a refusal of the peer included.
+    pub async fn welcome(
+        &self,
+        (hello, taken): (Hello, Option<&Taken>),
+        peer: Option<Peer>,
+        (reader, writer): (&mut Reader, &mut Writer),
+        visit: &mut Visit,
+    ) -> Result<(), AloneError> {
         let device = hello.device;
         if peer.is_some_and(|peer| peer.name != device) {
             return Err(AloneError::Refused(Refusal::UnknownDevice));
@@ -294,9 +292,11 @@ impl Host {
         if hello.stores && (!self.stores || peer.is_none()) {
             return Err(AloneError::Refused(Refusal::NoStore));
         }
+        self.model_of(&hello)?;
         tokio::task::block_in_place(|| self.store.expect_quota(device))?;
         let turn = self.enter(device, visit);
-        let served = self.serve((&hello, peer.is_some()), &turn, (reader, writer), visit).await;
+        let hello = (&hello, taken, peer.is_some());
+        let served = self.serve(hello, &turn, (reader, writer), visit).await;
         self.leave(device, turn);
         match &served {
             Ok(()) => tracing::info!(%device, "gone"),
@@ -305,10 +305,20 @@ impl Host {
         served
     }
 
+    /// The model that a device is to have now, if it is the one that it means.
+    fn model_of(&self, hello: &Hello) -> Result<Arc<Served>, AloneError> {
+        let (name, served) =
+            self.models.named(hello.device).ok_or(AloneError::Refused(Refusal::NoModel))?;
+        if hello.model.as_ref().is_some_and(|meant| *meant != name) {
+            return Err(AloneError::Refused(Refusal::OtherModel));
+        }
+        Ok(served)
+    }
+
     /// A device whose turn it is: another connection of it has ended before.
     async fn serve(
         &self,
-        (hello, sealed): (&Hello, bool),
+        (hello, taken, sealed): (&Hello, Option<&Taken>, bool),
         turn: &Turn<u64>,
         (reader, writer): (&mut Reader, &mut Writer),
         visit: &mut Visit,
@@ -316,19 +326,25 @@ impl Host {
         visit.enter()?;
         let mut numbers = visit.or(async { Ok::<_, AloneError>(turn.lock().await) }).await?;
         let device = hello.device;
+        let mut changes = self.models.changes();
+        // It may be another one since the connection began to wait.
+        let served = self.model_of(hello)?;
         let halves = (&mut *reader, &mut *writer);
-        let mut session = self.begun(hello, sealed, halves, visit).await?;
+        let mut session = self.begun((hello, &served), sealed, halves, visit).await?;
         reader.end_message();
         tracing::debug!(%device, "connected");
         // Of who has proved no name nothing is kept.
         let record = sealed.then(|| self.records.of(device));
         let _here = record.as_ref().map(|record| record.here());
-        let served = self.sessions(&mut session, (reader, writer), &mut numbers, visit).await;
+        let link = (reader, writer);
+        let among = (&mut *numbers, taken);
+        let served = self.sessions(&mut session, link, among, visit, &mut changes).await;
         // While it is still this connection's turn: the next would read the same file.
         let is_cheat = served.as_ref().err().is_some_and(AloneError::is_cheat);
         // Of who has proved no name nothing is kept, and nobody else's is touched.
         if is_cheat && sealed {
             tracing::error!(%device, "it has cheated; what was kept of it is deleted");
+            taken.iter().for_each(|taken| taken.spoil());
             let file = self.kept_file(device);
             if let Err(error) = tokio::task::block_in_place(|| forget(&file)) {
                 tracing::error!(%device, "what was kept of it cannot be deleted: {error}");
@@ -340,7 +356,7 @@ impl Host {
     /// The rest of the handshake, in time, when there is room for it.
     async fn begun(
         &self,
-        hello: &Hello,
+        hello: (&Hello, &Arc<Served>),
         sealed: bool,
         (reader, writer): (&mut Reader, &mut Writer),
         visit: &Visit,
@@ -354,16 +370,17 @@ impl Host {
     /// The rest of the handshake.
     async fn begin(
         &self,
-        hello: &Hello,
+        (hello, served): (&Hello, &Arc<Served>),
         sealed: bool,
         reader: &mut Reader,
         writer: &mut Writer,
     ) -> Result<Box<Session>, AloneError> {
-        let Served { model, digest, task } = &self.served;
+        let (network, task) = (served.model().network.clone(), served.task());
+        let digest = &served.digest();
         let file = self.kept_file(hello.device);
         let loaded = if sealed { file.load()? } else { None };
         let (own, loaded): (Option<KeptId>, _) = loaded.unzip();
-        let (network, stores) = (model.network.clone(), self.stores && sealed);
+        let stores = self.stores && sealed;
         let welcome = Welcome { model: *digest, network, kept: own, stores };
         let welcome = frame::encode(Message::Welcome, &welcome)?;
         frame::greet(writer, Message::Welcome, &welcome).await?;
@@ -384,8 +401,8 @@ impl Host {
             store.match_with(&theirs)?;
         }
         let (device, manner) = (hello.device, [hello.stores, hello.silent]);
-        let halves = VecDeque::new();
-        Ok(Box::new(Session { device, sealed, kept, p1: None, manner, halves, store }))
+        let (served, halves) = (served.clone(), VecDeque::new());
+        Ok(Box::new(Session { device, served, sealed, kept, p1: None, manner, halves, store }))
     }
 
     /// What the device wants, one after the other, until it goes.
@@ -393,12 +410,23 @@ impl Host {
         &self,
         session: &mut Session,
         (reader, writer): (&mut Reader, &mut Writer),
-        numbers: &mut u64,
+        (numbers, taken): (&mut u64, Option<&Taken>),
         visit: &mut Visit,
+        changes: &mut Changes,
     ) -> Result<(), AloneError> {
         let record = session.sealed.then(|| self.records.of(session.device));
         let mut begun: Option<Begun<'_>> = None;
-        while self.next(begun.as_ref(), reader, visit).await? {
+        loop {
+            let another = tokio::select! {
+                biased;
+                () = changes.until_replaced(&self.models, session.device, &session.served) => {
+                    return Err(AloneError::Refused(Refusal::ModelReplaced));
+                }
+                next = self.next(begun.as_ref(), reader, visit) => next?,
+            };
+            if !another {
+                return Ok(());
+            }
             let Some(header) = Header::<Message>::read_or_end(reader).await? else {
                 return Ok(());
             };
@@ -411,6 +439,15 @@ impl Host {
             let link = (&mut *reader, &mut *writer);
             // A part of a batch has the time that its bytes take; of them there may be many.
             match want {
+                // Server 0 alone chooses no inputs, and prepares on its lanes.
+                Want::Infer { .. } | Want::Prepare { .. } if self.of_lanes => {
+                    return Err(AloneError::Refused(Refusal::Protocol));
+                }
+                Want::Taken(_) => return Err(AloneError::Refused(Refusal::Protocol)),
+                Want::Take { index, ticket } => {
+                    let taken = taken.ok_or(AloneError::Refused(Refusal::Protocol))?;
+                    self.take(session, (index, ticket), taken, &mut *link.1).await?;
+                }
                 Want::Infer { index } => {
                     let _room = self.room_for(Work::Light, visit).await?;
                     let begun = Instant::now();
@@ -439,6 +476,7 @@ impl Host {
                 }
                 Want::More => {
                     let batch = begun.take().ok_or(AloneError::Refused(Refusal::Protocol))?;
+                    frame::send_bytes(&mut *link.1, Message::Go, &[]).await?;
                     begun = self.part(session, batch, link, visit).await?;
                 }
             }
@@ -449,7 +487,6 @@ impl Host {
                 record.ready(store.ready());
             }
         }
-        Ok(())
     }
 
     /// A part of a batch, when there is room for its work; what is left of the batch.
@@ -474,7 +511,14 @@ impl Host {
         reader: &mut Reader,
         visit: &mut Visit,
     ) -> Result<bool, AloneError> {
-        let Some(begun) = begun else { return Ok(visit.next(reader).await?) };
+        let Some(begun) = begun else {
+            // The connection that fills stores is none that makes room for a newcomer.
+            return Ok(if self.of_lanes {
+                visit.next_of_work(reader).await?
+            } else {
+                visit.next(reader).await?
+            });
+        };
         let until = begun.until.min(begun.end);
         let next = tokio::time::timeout_at(until, visit.next_of_work(reader)).await;
         Ok(next.map_err(|_| AloneError::Refused(Refusal::TooSlow))??)
@@ -486,7 +530,8 @@ impl Host {
         sessions: u32,
         (reader, writer): (&mut Reader, &mut Writer),
     ) -> Result<(), AloneError> {
-        let Served { model, task, .. } = &self.served;
+        let served = session.served.clone();
+        let (model, task) = (served.model(), served.task());
         let most = task.sessions_at_once();
         let sessions = usize::try_from(sessions).unwrap_or(usize::MAX);
         if !(1..=most).contains(&sessions) || session.halves.len() + sessions > TURNS * most {
@@ -508,7 +553,7 @@ impl Host {
         batch: Batch,
         writer: &mut Writer,
     ) -> Result<Option<Begun<'_>>, AloneError> {
-        let task = &self.served.task;
+        let task = session.served.task();
         let store = session.store.as_ref().ok_or(AloneError::Refused(Refusal::NoStore))?;
         let sessions = usize::try_from(batch.count).unwrap_or(usize::MAX);
         let whole = is_whole(task, &batch);
@@ -519,9 +564,7 @@ impl Host {
         let (turn, memory) = match (&fits, self.batches.try_acquire()) {
             (Err(HalvesError::Full), _) => (Whether::Enough, None),
             (Err(_), _) => return Err(fits.err().map_or(too_many(most(task)), Into::into)),
-            (Ok(()), _) if store.ready() >= self.store.quota().sessions_per_day.into() => {
-                (Whether::Enough, None)
-            }
+            (Ok(()), _) if store.ready() >= self.most_ready => (Whether::Enough, None),
             (Ok(()), Err(_)) => (Whether::Later, None),
             (Ok(()), Ok(memory)) => (Whether::Now, Some(memory)),
         };
@@ -540,7 +583,8 @@ impl Host {
         mut begun: Begun<'h>,
         (reader, writer): (&mut Reader, &mut Writer),
     ) -> Result<Option<Begun<'h>>, AloneError> {
-        let Served { model, task, .. } = &self.served;
+        let served = session.served.clone();
+        let (model, task) = (served.model(), served.task());
         let mut rng = rng()?;
         {
             let mut link = Tallied::new(reader, writer);
@@ -557,6 +601,23 @@ impl Host {
         Ok(None)
     }
 
+    /// Takes a half out of the store, for a lane.
+    async fn take(
+        &self,
+        session: &mut Session,
+        (index, ticket): (u64, Ticket),
+        taken: &Taken,
+        writer: &mut Writer,
+    ) -> Result<(), AloneError> {
+        let store = session.store.as_mut().ok_or(AloneError::Refused(Refusal::NoStore))?;
+        let bytes = tokio::task::block_in_place(|| store.spend(index))?;
+        let half = Half::from_bytes(Party::P1, session.served.task(), &bytes);
+        let half = half.ok_or(AloneError::Refused(Refusal::NotPrepared))?;
+        taken.put(ticket, half);
+        frame::send_bytes(writer, Message::Go, &[]).await?;
+        Ok(())
+    }
+
     async fn infer(
         &self,
         session: &mut Session,
@@ -564,7 +625,8 @@ impl Host {
         numbers: &mut u64,
         (reader, writer): (&mut Reader, &mut Writer),
     ) -> Result<(), AloneError> {
-        let Served { model, task, .. } = &self.served;
+        let served = session.served.clone();
+        let (model, task) = (served.model(), served.task());
         // Counted before anything is spent, and before the device learns anything.
         self.store.serve(session.device)?;
         let half = match (index, &mut session.store) {
@@ -624,7 +686,7 @@ async fn within<T>(
 }
 
 /// What the device is told.
-fn refusal_of(error: &AloneError) -> Option<Refusal> {
+pub(crate) fn refusal_of(error: &AloneError) -> Option<Refusal> {
     Some(match error {
         AloneError::Refused(refusal) => *refusal,
         AloneError::Wire(FrameError::Refused(_) | FrameError::Closed | FrameError::Io(_)) => {
@@ -677,10 +739,10 @@ impl Watched for Host {
     }
 
     fn devices(&self) -> Vec<DeviceFigures> {
-        self.records.figures()
+        with_limits(&self.store, self.records.figures())
     }
 
     fn expect_ready(&self) -> Result<(), String> {
-        Ok(())
+        if self.models.is_empty() { Err("no model is served".to_owned()) } else { Ok(()) }
     }
 }

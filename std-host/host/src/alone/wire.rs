@@ -59,7 +59,7 @@ pub enum Message {
 
 impl Protocol for Message {
     const MAGIC: [u8; 4] = *b"SLTA";
-    const VERSION: u16 = 3;
+    const VERSION: u16 = 4;
     const PEERS: &'static str = "device or host with `--prepare ot`";
     const KINDS: &'static [(Self, usize)] = &[
         (Self::Hello, CONTROL_BYTES),
@@ -106,6 +106,8 @@ pub struct Hello {
     pub stores: bool,
     /// Whether whole batches are made with silent transfers.
     pub silent: bool,
+    /// The name of the model that is meant; whichever the host has for the device if it is none.
+    pub model: Option<String>,
 }
 
 /// The host's first message.
@@ -136,9 +138,21 @@ pub enum Want {
         /// The index.
         index: Option<u64>,
     },
-    /// To make the next part of the batch; the host makes it without a word.
+    /// To make the next part of the batch.
     More,
+    /// Server 0: to take an index out of the stores, for a lane that names the ticket.
+    Take {
+        /// The index.
+        index: u64,
+        /// What a lane calls it.
+        ticket: Ticket,
+    },
+    /// Server 0, on a lane: the half that was taken for this ticket.
+    Taken(Ticket),
 }
+
+/// What two servers call a half that they have taken out of their stores: random bytes.
+pub type Ticket = [u8; 16];
 
 /// Whether a batch is begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,6 +226,12 @@ pub enum Refusal {
     NoHalf,
     /// The halves of a query disagree on who gets the answer.
     HalvesDiffer,
+    /// The host has another model for the device than the one that it names.
+    OtherModel,
+    /// The host has no model for the device now.
+    NoModel,
+    /// The device's model is another one now.
+    ModelReplaced,
 }
 
 impl fmt::Display for Refusal {
@@ -234,8 +254,8 @@ impl fmt::Display for Refusal {
             }
             Self::NotPrepared => "the host has nothing prepared for this; match the stores again",
             Self::NoStore => {
-                "the host has no store that can be used: start it with --store, seal the \
-                 connections by keys, and see its log"
+                "the other side has no store that can be used: start a host with --store, server 1 \
+                 with --state; seal the connections by keys, and see its log"
             }
             Self::Backup => {
                 "one of the two stores is older than the other, as one from a backup is: delete it \
@@ -247,6 +267,14 @@ impl fmt::Display for Refusal {
             Self::Disk => "the host's disk is full or fails; see its log",
             Self::NoHalf => "the other half of the query did not come",
             Self::HalvesDiffer => "the halves of the query disagree on who gets the answer",
+            Self::OtherModel => {
+                "the host has another model for this device than the one that it asks for: see \
+                 `sharelet models` on the host, and --model of the device"
+            }
+            Self::NoModel => {
+                "the host has no model for this device; see `sharelet models assign` on the host"
+            }
+            Self::ModelReplaced => "the device's model is another one now; connect again",
             Self::Protocol => "the host does not understand; install matching versions",
         })
     }

@@ -144,8 +144,7 @@ async fn fill(client: &mut Client, up_to: u64) -> Result<(), DeviceError> {
 }
 
 async fn fill_some(client: &mut Client, up_to: u64) -> Result<Filled, DeviceError> {
-    let missing = up_to.saturating_sub(client.ready()).max(1);
-    let filled = client.fill_some(missing).await?;
+    let filled = client.fill_up_to(up_to).await?;
     if let Filled::Stored(sessions) = filled {
         let ready = client.ready();
         tracing::info!("{sessions} inferences prepared, {ready} ready");

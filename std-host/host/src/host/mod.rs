@@ -6,6 +6,7 @@
 //! show up in both logs.
 
 mod error;
+pub mod folder;
 pub mod kernel;
 pub mod model;
 pub mod models;
@@ -28,11 +29,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::error::{HostError, refusal};
 use self::kernel::Vectorised;
+use self::model::HostModel;
 use self::models::{Changes, Served};
 use self::provider::{Provider, Source, Supplied};
 use crate::dealer::wire as dealer_wire;
 use crate::meter::{Meter, Phase, Records};
 use crate::store::StoreError;
+use crate::store::host::HostStore;
 use sharelet_link::monitor::{DeviceFigures, Watched};
 use sharelet_link::service::{Event, Limits, Place, Service, Visit};
 use sharelet_link::{Connection, Party, Reader, Role, Writer};
@@ -402,7 +405,7 @@ impl Service for Host {
 impl Host {
     /// Serves other models from now on. Nothing is kept of a model that is served no more, but for
     /// the session that is under way.
-    pub fn replace(&self, served: Served) {
+    pub fn replace(&self, served: Served<HostModel>) {
         self.source.models.replace(served);
         let models = &self.source.models;
         self.devices().retain(|device, slot| {
@@ -426,13 +429,27 @@ impl Host {
     }
 }
 
+/// Figures of devices, with what each has had of a day's sessions.
+pub(crate) fn with_limits(
+    store: &HostStore,
+    mut devices: Vec<DeviceFigures>,
+) -> Vec<DeviceFigures> {
+    let limit = Some(store.quota().sessions_per_day).filter(|most| *most < u32::MAX);
+    for device in &mut devices {
+        // What cannot be read is not told, and not told wrong.
+        device.today = DeviceId::new(&device.name).and_then(|name| store.served_today(name).ok());
+        device.most_a_day = limit;
+    }
+    devices
+}
+
 impl Watched for Host {
     fn metrics(&self) -> String {
         self.meter.text(self.records.ready())
     }
 
     fn devices(&self) -> Vec<DeviceFigures> {
-        self.records.figures()
+        with_limits(&self.source.store, self.records.figures())
     }
 
     fn expect_ready(&self) -> Result<(), String> {

@@ -16,6 +16,7 @@ use sharelet_link::files::FileError;
 use sharelet_model::{Model, ModelError};
 
 use super::error::HostError;
+use super::shelf::Loaded;
 
 /// A model that is served.
 #[derive(Debug)]
@@ -70,5 +71,17 @@ impl HostModel {
             masked::mask(&self.model, &Keystream::new(&self.seed), &mut |_| ())
         });
         client.offer(self.masked_id, &self.model.network, &matrices, progress).await
+    }
+}
+
+impl Loaded for HostModel {
+    type Error = HostError;
+
+    fn read(path: &Path, store: &HostStore) -> Result<Self, HostError> {
+        Self::load(path, store, &mut |_| ())
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.masked_id == other.masked_id
     }
 }

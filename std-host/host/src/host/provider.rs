@@ -56,7 +56,7 @@ pub type Readiness = Box<dyn Fn(DeviceId, u32, u32) + Send + Sync>;
 /// What all devices share.
 pub struct Source {
     /// The models.
-    pub models: Models,
+    pub models: Models<HostModel>,
     /// The host's state.
     pub store: HostStore,
     /// The dealer.

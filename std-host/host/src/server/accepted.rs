@@ -1,7 +1,7 @@
 //! Lanes that server 1 accepts: those of one run of server 0, each on a thread of its own.
 
 use core::time::Duration;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sharelet_core::session::SessionError;
 use sharelet_link::service::{Leave, Visit};
@@ -11,19 +11,20 @@ use tokio_util::sync::CancellationToken;
 use super::evaluator::LaneEnded;
 use super::peer::PeerError;
 
-/// The run of server 0 whose lanes are served.
+/// The run of server 0 whose lanes are served, and what is kept of it alone.
 #[derive(Debug, Default)]
-pub struct Newest(Mutex<(u64, CancellationToken)>);
+pub struct Newest<T = ()>(Mutex<(u64, CancellationToken, Arc<T>)>);
 
-impl Newest {
-    /// Makes this run the one that is served; what lanes of it end by when another comes.
-    pub fn enter(&self, instance: u64) -> CancellationToken {
+impl<T: Default> Newest<T> {
+    /// Makes this run the one that is served; what lanes of it end by when another comes, and what
+    /// is kept of it.
+    pub fn enter(&self, instance: u64) -> (CancellationToken, Arc<T>) {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if newest.0 != instance {
             newest.1.cancel();
-            *newest = (instance, CancellationToken::new());
+            *newest = (instance, CancellationToken::new(), Arc::default());
         }
-        newest.1.clone()
+        (newest.1.clone(), newest.2.clone())
     }
 }
 

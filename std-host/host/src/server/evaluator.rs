@@ -72,6 +72,19 @@ pub trait Evaluator: Send + Sync + 'static {
     /// Tells this run of the server from the next.
     fn instance(&self) -> u64;
 
+    /// Sessions that are prepared and wait for a query, at a server that knows.
+    fn ready(&self) -> u64 {
+        0
+    }
+
+    /// Whether a query could be answered now, as far as this server knows.
+    ///
+    /// # Errors
+    /// Why not, in a sentence.
+    fn expect_ready(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// This server's share of the output: [`Task::outputs`] words. Ends in time, whatever the other
     /// server does.
     fn evaluate(

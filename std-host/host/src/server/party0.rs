@@ -181,6 +181,14 @@ impl Evaluator for Party0 {
         self.instance
     }
 
+    fn ready(&self) -> u64 {
+        self.pool.ready()
+    }
+
+    fn expect_ready(&self) -> Result<(), String> {
+        self.pool.expect_ready()
+    }
+
     async fn evaluate(&self, question: Question<u32>) -> Result<Vec<u32>, Reason> {
         self.pool.ask(question, self.settings.wait).await
     }

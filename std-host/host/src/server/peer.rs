@@ -129,3 +129,8 @@ impl PeerError {
         }
     }
 }
+
+/// An error in the middle of a lane: another attempt may help.
+pub(super) fn broken(error: impl core::fmt::Display) -> PeerError {
+    PeerError::Broken(error.to_string())
+}

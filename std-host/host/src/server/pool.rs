@@ -43,7 +43,9 @@ impl<W> core::fmt::Debug for Pool<W> {
 
 impl<W> Default for Pool<W> {
     fn default() -> Self {
-        Self { slots: Mutex::default(), prepared: Notify::new(), trouble: Mutex::default() }
+        // Until the first lane is there.
+        let trouble = Mutex::new(Some(Reason::PeerLost));
+        Self { slots: Mutex::default(), prepared: Notify::new(), trouble }
     }
 }
 
@@ -64,6 +66,24 @@ impl<W> Pool<W> {
 
     fn first(&self) -> Option<Slot<W>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).pop_first().map(|(_, slot)| slot)
+    }
+
+    /// Sessions that wait for a query; those of lanes that have ended do not.
+    pub fn ready(&self) -> u64 {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.values().filter(|slot| !slot.is_closed()).count() as u64
+    }
+
+    /// That a query would find a session, or that nothing is known to be wrong.
+    ///
+    /// # Errors
+    /// What data parties are told.
+    pub fn expect_ready(&self) -> Result<(), String> {
+        let trouble = *self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match trouble {
+            Some(reason) if self.ready() == 0 => Err(format!("no session is prepared: {reason}")),
+            _ => Ok(()),
+        }
     }
 
     /// Gives a query to a prepared session, for which it waits as long as `wait`; the answer.

@@ -4,8 +4,10 @@
 //! its half is complete, and its number is used then: what is cut, or not for this server, leaves
 //! nothing behind.
 
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use embedded_io_async::{ErrorKind, Read as _};
 use sharelet_core::keystream::{ChaCha12, Key};
@@ -28,7 +30,9 @@ use super::evaluator::{Evaluator, LaneEnded, Question};
 use super::peer::PeerError;
 use super::replays::Replays;
 use crate::host::{self, HostError};
-use sharelet_link::service::{self, Leave, Limits, Service, Visit};
+use crate::meter::{DeviceRecord, Meter, Phase, Records};
+use sharelet_link::monitor::{DeviceFigures, Watched};
+use sharelet_link::service::{self, Event, Leave, Limits, Service, Visit};
 use sharelet_link::tcp::Listener;
 use sharelet_link::{Connection, Reader, Role, Writer};
 
@@ -52,6 +56,26 @@ pub struct Server<E: Evaluator> {
     evaluator: Arc<E>,
     queue: Option<Queue<E::Word>>,
     replays: Mutex<Replays>,
+    meter: Meter,
+    records: Records,
+    /// Connections of server 0.
+    lanes: Arc<AtomicUsize>,
+}
+
+/// A connection of server 0, counted as long as it is there.
+struct Lane(Arc<AtomicUsize>);
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a data party asks on one connection.
+struct Asking {
+    /// Nothing is kept of who has proved no name.
+    record: Option<Arc<DeviceRecord>>,
+    evaluated: u64,
 }
 
 /// How a connection ended early, for the log.
@@ -95,6 +119,10 @@ impl<E: Evaluator> Service for Server<E> {
         }
     }
 
+    fn observe(&self, event: Event) {
+        self.meter.event(event);
+    }
+
     /// Server 0 keeps a lane for each session that it prepares.
     fn most_of(&self, peer: sharelet_link::Party) -> usize {
         if peer.role == Role::Server0 { MOST_LANES } else { 8 }
@@ -129,27 +157,21 @@ impl<E: Evaluator> Service for Server<E> {
             Ok(None) => self.data_party(connection, head, &mut visit).await,
             Ok(Some(Opening::Server(hello))) => {
                 connection.reader.end_message();
+                self.lanes.fetch_add(1, Ordering::Relaxed);
+                let _lane = Lane(self.lanes.clone());
                 Ok(self.evaluator.accept(connection, hello, visit).await?)
             }
             Ok(Some(Opening::Console(hello))) => {
                 let ended = self.console(&mut connection, &hello, &visit).await;
-                refuse_peer(&mut connection.writer, &ended).await;
+                self.refuse(&mut connection.writer, &ended).await;
                 ended.map_err(QueriesError::Console)
             }
             Err(error) => {
                 let ended = Err(error);
-                refuse_peer(&mut connection.writer, &ended).await;
+                self.refuse(&mut connection.writer, &ended).await;
                 ended.map_err(QueriesError::Stranger)
             }
         }
-    }
-}
-
-/// Tells the other server or a console why its connection ends; the reason matters more than
-/// whether it still arrives.
-async fn refuse_peer(writer: &mut Writer, ended: &Result<(), HostError>) {
-    if let Some(refusal) = ended.as_ref().err().and_then(host::refusal_of) {
-        let _ = refuse(writer, refusal).await;
     }
 }
 
@@ -157,7 +179,9 @@ impl<E: Evaluator> Server<E> {
     /// A server that asks `evaluator`. Without a `queue` no answer goes to a console.
     #[must_use]
     pub fn new(evaluator: Arc<E>, queue: Option<Queue<E::Word>>) -> Arc<Self> {
-        Arc::new(Self { evaluator, queue, replays: Mutex::default() })
+        let (replays, meter, records) = (Mutex::default(), Meter::new(), Records::default());
+        let lanes = Arc::default();
+        Arc::new(Self { evaluator, queue, replays, meter, records, lanes })
     }
 
     /// Serves until `stop`.
@@ -182,6 +206,15 @@ impl<E: Evaluator> Server<E> {
         ended
     }
 
+    /// Tells the other server or a console why its connection ends; the reason matters more than
+    /// whether it still arrives.
+    async fn refuse(&self, writer: &mut Writer, ended: &Result<(), HostError>) {
+        if let Some(refusal) = ended.as_ref().err().and_then(host::refusal_of) {
+            self.meter.refused(&refusal);
+            let _ = refuse(writer, refusal).await;
+        }
+    }
+
     async fn console(
         &self,
         connection: &mut Connection,
@@ -201,8 +234,17 @@ impl<E: Evaluator> Server<E> {
         head: [u8; HEADER_BYTES],
         visit: &mut Visit,
     ) -> Result<(), QueriesError> {
+        let peer = connection.peer();
         let Connection { mut reader, mut writer, .. } = connection;
-        let ended = self.ask_all(&mut reader, &mut writer, head, visit).await;
+        let record = peer.map(|peer| self.records.of(peer.name));
+        let _here = record.as_ref().map(|record| record.here());
+        let mut asking = Asking { record, evaluated: 0 };
+        let halves = (&mut reader, &mut writer);
+        let ended = self.ask_all(&mut asking, halves, head, visit).await;
+        // One line for a connection.
+        if let Some(peer) = peer {
+            tracing::info!(device = %peer.name, evaluated = asking.evaluated, "gone");
+        }
         let reason = match &ended {
             Err(QueriesError::Refused(reason)) => *reason,
             Err(QueriesError::Session(SessionError::Transport(ErrorKind::TimedOut))) => {
@@ -210,6 +252,7 @@ impl<E: Evaluator> Server<E> {
             }
             _ => return ended,
         };
+        self.meter.refused(&reason);
         // The reason matters more than whether it still arrives.
         let _ = send_status(&mut writer, Status::Refused(reason)).await;
         drop(writer);
@@ -229,13 +272,17 @@ impl<E: Evaluator> Server<E> {
 
     async fn ask_all(
         &self,
-        reader: &mut Reader,
-        writer: &mut Writer,
+        asking: &mut Asking,
+        (reader, writer): (&mut Reader, &mut Writer),
         mut head: [u8; HEADER_BYTES],
         visit: &mut Visit,
     ) -> Result<(), QueriesError> {
         loop {
+            let begun = Instant::now();
             self.ask(reader, writer, head, visit).await?;
+            self.meter.session(Phase::Infer, begun.elapsed());
+            asking.evaluated += 1;
+            asking.record.iter().for_each(|record| record.evaluated());
             match visit.next(reader).await {
                 Ok(true) => read_exact(reader, &mut head).await?,
                 // A data party that sleeps comes back with a new connection.
@@ -279,7 +326,7 @@ impl<E: Evaluator> Server<E> {
             () = late => Err(Reason::ShuttingDown),
         };
         let answer = answer.map_err(QueriesError::Refused)?;
-        tracing::info!(query = %header.id, "evaluated");
+        tracing::debug!(query = %header.id, "evaluated");
         match (place, &self.queue) {
             (Some(place), Some(queue)) => {
                 queue.push(place, header.id, answer);
@@ -322,6 +369,23 @@ impl<E: Evaluator> Server<E> {
             read_le_slice(&bytes, &mut share);
         }
         Ok(share)
+    }
+}
+
+impl<E: Evaluator> Watched for Server<E> {
+    fn metrics(&self) -> String {
+        self.meter.text(self.evaluator.ready())
+    }
+
+    fn devices(&self) -> Vec<DeviceFigures> {
+        self.records.figures()
+    }
+
+    fn expect_ready(&self) -> Result<(), String> {
+        if self.evaluator.party() == Party::P1 && self.lanes.load(Ordering::Relaxed) == 0 {
+            return Err("server 0 is not connected".to_owned());
+        }
+        self.evaluator.expect_ready()
     }
 }
 

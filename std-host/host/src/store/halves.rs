@@ -18,12 +18,13 @@
 //! record that lies behind the peer's by more than one, which is what a power cut or a full disk
 //! leaves, is a copy's: the store is refused. A record that is missing beside halves is refused,
 //! too. What nobody can notice is that *both* stores are copies of one time: whoever restores both
-//! machines must delete both stores. Halves that were spent stay in their file until the last of
-//! the batch is: the file is as secret as the readings that were inferred with it, and a device's
-//! as what it keeps of the host: it holds the secret of its transfers.
+//! machines must delete both stores. A half that was spent is written over with zeros, as far as the
+//! storage below does what it is told (flash and journals keep copies): so a file is as secret as
+//! the readings that are and were inferred with it, and that of a device, or of server 0, as what
+//! it keeps of its peer: it holds the secret of its transfers.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -504,6 +505,7 @@ impl Halves {
         half
     }
 
+    /// Reads a half, and writes zeros over it.
     fn read_half(
         &self,
         path: &Path,
@@ -515,11 +517,17 @@ impl Halves {
         let at = HEADER_BYTES as u64 + (index - batch.first) * each;
         let mut half = Zeroizing::new(vec![0; self.half_bytes]);
         let mut stated = [0; SUM_BYTES];
-        let mut file = File::open(path).map_err(FileError::at(path))?;
+        let opened = File::options().read(true).write(true).open(path);
+        let mut file = opened.map_err(FileError::at(path))?;
         file.seek(SeekFrom::Start(at))
             .and_then(|_| file.read_exact(&mut half))
             .and_then(|()| file.read_exact(&mut stated))
             .map_err(|_| damaged("it is cut"))?;
+        // The record, not this, keeps it from being spent twice.
+        let zeros = vec![0; self.half_bytes];
+        if let Err(error) = file.seek(SeekFrom::Start(at)).and_then(|_| file.write_all(&zeros)) {
+            tracing::warn!("{}: a half that was spent stays in it: {error}", path.display());
+        }
         if sum(&[&batch.id, &index.to_le_bytes(), &half]) != stated {
             return Err(damaged("a checksum does not match"));
         }

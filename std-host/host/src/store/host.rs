@@ -88,6 +88,18 @@ impl HostStore {
         self.quota
     }
 
+    /// Sessions that `device` has had today.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn served_today(&self, device: DeviceId) -> Result<u32, StoreError> {
+        self.state.with(|database| {
+            let table = database.begin_read()?.open_table(SERVED)?;
+            let served = table.get(device.as_bytes())?.map(|served| served.value());
+            Ok(served.filter(|(day, _)| *day >= today()).map_or(0, |(_, sessions)| sessions))
+        })
+    }
+
     /// Whether `device` may have one more session today.
     ///
     /// # Errors
@@ -230,6 +242,8 @@ mod tests {
         store.serve(name("b")).expect("the first today");
         store.serve(name("b")).expect("the second today");
         assert!(matches!(store.serve(name("b")), Err(StoreError::Quota { .. })));
+        assert_eq!(store.served_today(name("b")).expect("reads"), 2);
+        assert_eq!(store.served_today(name("c")).expect("reads"), 0);
     }
 
     #[test]

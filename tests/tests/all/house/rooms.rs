@@ -232,7 +232,7 @@ alone: store host meter
 trace: dealer store host
 device: store alone
 console: device host
-server: data store dealer host alone
+server: data store dealer meter host alone
 
 [std-host/cli/src]
 plot table terminal units:
@@ -240,7 +240,7 @@ chart: plot
 common: units terminal
 answers: common
 twin explain: answers common
-man:
+man reload:
 collect completions: common
 console: answers units common
 monitor settings:
@@ -248,7 +248,7 @@ models: units common
 top: units common monitor
 devices: units common monitor top
 dealer: common monitor
-host: answers terminal units common monitor
+host: answers terminal units common monitor reload
 prepare: terminal units common
 device: answers terminal units common prepare
 inspect: plot terminal units common
@@ -259,7 +259,7 @@ provision: terminal units common pair
 share: table terminal units common
 task: common
 train: terminal units chart common
-server: units common host
+server: units common monitor host
 train_plain: table common train
 
 [firmware/src]

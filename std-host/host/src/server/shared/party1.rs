@@ -76,7 +76,7 @@ impl Party1 {
         patience: Patience,
         instance: u64,
     ) -> Arc<Self> {
-        let (pairing, newest) = (Pairing::default(), Newest::default());
+        let (pairing, newest) = (Pairing::default(), Newest::<()>::default());
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             model,
@@ -114,7 +114,7 @@ impl Party1 {
         if let Err(leave) = visit.enter() {
             return Err(no_correlations(&mut writer, leave.to_string()).await);
         }
-        let replaced = self.newest.enter(theirs.instance);
+        let (replaced, _) = self.newest.enter(theirs.instance);
         let chunks = async {
             loop {
                 let Some(mut chunk) = self.begin((reader, writer), key, visit).await? else {

@@ -19,7 +19,8 @@ async fn messages() {
     for (name, answer, kept, stores) in
         [("new", Answer::Device, None, false), ("known", Answer::Both, Some([0x5a; 16]), true)]
     {
-        let hello = Hello { device, answer, kept, stores, silent: stores };
+        let model = stores.then(|| "ad01".to_owned());
+        let hello = Hello { device, answer, kept, stores, silent: stores, model };
         vectors
             .message(&format!("hello_{name}"), "without its greeting", Message::Hello, hello)
             .await;
@@ -37,6 +38,8 @@ async fn messages() {
         ("infer", Want::Infer { index: None }),
         ("infer_stored", Want::Infer { index: Some(1 << 40) }),
         ("more", Want::More),
+        ("take", Want::Take { index: 1 << 40, ticket: [3; 16] }),
+        ("taken", Want::Taken([3; 16])),
     ] {
         let what = "device to host: what it wants";
         vectors.message(&format!("want_{name}"), what, Message::Want, want).await;
@@ -46,6 +49,7 @@ async fn messages() {
         ("answer", Refusal::AnswerMismatch { ours: Answer::Host }),
         ("too_many", Refusal::TooMany { most: 64 }),
         ("backup", Refusal::Backup),
+        ("other_model", Refusal::OtherModel),
     ] {
         let what = "host to device: why not";
         vectors.message(&format!("refuse_{name}"), what, Message::Refuse, refusal).await;
