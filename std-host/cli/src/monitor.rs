@@ -18,8 +18,8 @@ pub(super) fn address_of(wanted: &str) -> String {
 /// Where a service tells its figures.
 #[derive(Args, Debug, Clone, Default)]
 pub struct MonitorArgs {
-    /// Tell figures over HTTP, at /metrics, /devices, /healthz and /readyz: a port of this machine, or an
-    /// address, which everyone who reaches it can read.
+    /// Tell figures over HTTP, at /metrics, /devices, /healthz and /readyz: a port of this machine,
+    /// or an address, which everyone who reaches it can read.
     #[arg(long, value_name = "[ADDRESS:]PORT")]
     pub monitor: Option<String>,
 }

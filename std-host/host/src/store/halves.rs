@@ -18,10 +18,10 @@
 //! record that lies behind the peer's by more than one, which is what a power cut or a full disk
 //! leaves, is a copy's: the store is refused. A record that is missing beside halves is refused,
 //! too. What nobody can notice is that *both* stores are copies of one time: whoever restores both
-//! machines must delete both stores. A half that was spent is written over with zeros, as far as the
-//! storage below does what it is told (flash and journals keep copies): so a file is as secret as
-//! the readings that are and were inferred with it, and that of a device, or of server 0, as what
-//! it keeps of its peer: it holds the secret of its transfers.
+//! machines must delete both stores. A half that was spent is written over with zeros, as far as
+//! the storage below does what it is told (flash and journals keep copies): so a file is as secret
+//! as the readings that are and were inferred with it, and that of a device, or of server 0, as
+//! what it keeps of its peer: it holds the secret of its transfers.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
