@@ -49,6 +49,7 @@ function bitsStart() {
     const answer = ask("bits", { x: x(), seed: bitwise.seed, session: bitwise.session });
     const bad = failed("bits", answer);
     show($("b-steps"), bad ? null : answer);
+    $("b-live").textContent = bad ? "" : `Secret ${x()}, public z ${answer.z.u}, result ${answer.out.s}.`;
     if (bad) return tree.replaceChildren();
     tree.replaceChildren(...answer.levels.map((level, depth) => {
       const count = level.less.length;

@@ -169,7 +169,7 @@ function gateDigits(answer, view) {
   const key = answer.digits.map((digit) => digit.bits).join();
   if (place.dataset.plan !== key) {
     place.dataset.plan = key;
-    place.replaceChildren(make("div", { class: "digits" }, ...answer.digits.map((digit, j) => {
+    place.replaceChildren(make("h4", {}, "z and r, cut into digits"), make("div", { class: "digits" }, ...answer.digits.map((digit, j) => {
       const title = `digit ${j}: bits ${digit.low} to ${digit.low + digit.bits - 1}${digit.below ? ", dropped" : ""}`;
       return make("div", { class: "digit" }, make("h5", {}, title),
         cell({ key: `digits.${j}.z`, name: `z, digit ${j}`, how: "public", src: GATE.digit, show: "t", sees: "0 1", also: `digits.${j}.z_bits` }),

@@ -38,7 +38,7 @@ function knowsStart() {
     cell({ key: "masked", name: "message", how: "`y_0 + r_0`, from `P_0`", src: KNOWS.mask, of: "c1" }),
     cell({ key: "z", name: "z", how: "`y + r`, public", src: KNOWS.z, of: "c1" }),
   ];
-  $("k-seen").append(make("h4", {}, "What P₁ has seen"), make("div", { class: "cells" }, ...cells),
+  $("k-seen").append(make("h3", { class: "h4" }, "What P₁ has seen"), make("div", { class: "cells" }, ...cells),
     make("p", { class: "note", style: "margin-top:1rem" }, "And the bits that both opened, and those that it read in its tables: compared as well, every one. Not compared are table entries that it did not read, and the table's words; each lies under random numbers of its own."));
 
   const question = (first, keys) => ask("worlds", { y: y(), shift: 2, mask: chosen("kmask"), seed: knows.seed, first, keys });

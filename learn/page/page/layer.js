@@ -16,7 +16,7 @@ const LAYER = {
 function matrix({ key, name, how, src, columns, count, show = "u", of = "" }) {
   const grid = make("div", { class: "mat", style: `grid-template-columns: repeat(${columns}, auto)` });
   for (let index = 0; index < count; index += 1) {
-    const value = make("output", {});
+    const value = make("span", {});
     const element = make("div", { "data-key": `${key}.${index}`, "data-show": show, "data-sees": "0 1 d" }, value);
     element.value = value;
     grid.append(element);
@@ -28,7 +28,7 @@ function layerStart() {
   const bar = $("l-bar");
   const names = ["h_1", "h_2", "h_3"];
   [7, -2, 5].forEach((value, index) => bar.append(make("div", { class: "ctl wide", style: "flex-basis:12rem" },
-    make("label", { for: `lh${index}` }, low(names[index])), make("input", { id: `lh${index}`, type: "range", min: -50, max: 50, value }), make("output", { id: `lh${index}-o`, class: "big" }))));
+    make("label", { for: `lh${index}` }, low(names[index])), make("input", { id: `lh${index}`, type: "range", min: -50, max: 50, value }), make("span", { id: `lh${index}-o`, class: "big" }))));
   bar.append(make("div", { class: "ctl" }, make("button", { type: "button", id: "l-w" }, "Another matrix")), make("div", { class: "ctl" }, make("button", { type: "button", id: "l-fresh" }, "New masks")));
   const column = (key, name, how, src, more = {}) => matrix({ key, name, how, src, columns: 1, count: 3, ...more });
   const rows = (key, name, how, src, more = {}) => matrix({ key, name, how, src, columns: 1, count: 2, ...more });
@@ -61,7 +61,9 @@ function layerStart() {
 
   const draw = eachFrame(() => {
     const answer = layerAsk();
-    show($("l-steps"), failed("layer", answer) ? null : answer);
+    const bad = failed("layer", answer);
+    show($("l-steps"), bad ? null : answer);
+    $("l-live").textContent = bad ? "" : `The device sends ${answer.d.map((word) => word.u).join(", ")}; the product is ${answer.out.map((word) => word.s).join(", ")}.`;
   });
   const values = [0, 1, 2].map((index) => slider(`lh${index}`, draw));
   function layerAsk(changes = {}) {

@@ -24,7 +24,7 @@ wake().then(() => {
   performance.mark("gate");
   document.documentElement.dataset.ready = Math.round(performance.now());
   // The other chapters follow when the first can be used.
-  const rest = [knowsStart, twiceStart, layerStart, networkStart, trainStart, bitsStart, transferStart];
+  const rest = [knowsStart, twiceStart, layerStart, networkStart, trainStart, bitsStart, transferStart, traceStart];
   const next = () => {
     const start = rest.shift();
     if (!start) {

@@ -18,8 +18,6 @@ function networkStart() {
   const outputs = make("tbody");
   const chain = make("div", { class: "chain" });
   const said = make("p", { id: "n-said", "aria-live": "polite" });
-  const head = (...names) => make("thead", {}, make("tr", {}, ...names.map((name) => make("th", { class: /bytes|trips|word|twin/.test(name) ? "num" : false }, name))));
-  const table = (caption, ...parts) => make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, make("table", {}, make("caption", { class: "sr" }, caption), ...parts));
   $("n-out").append(
     make("h3", {}, "The network"), chain,
     make("h3", {}, "The answer"), said, table("The answer", head("output", "", "private word", "twin"), outputs),
@@ -36,10 +34,6 @@ function networkStart() {
       },
       ({ text }) => `The core has just run readings 0, 3 and 9. The lengths were ${text}, each time.`),
     make("p", { class: "note", style: "margin-top:1.6rem" }, "The session runs in this tab: device and host are two tasks of the core, the line between them is memory. ", source(NETWORK.connect), " ", source(NETWORK.prepare), " ", source(NETWORK.infer), " ", source(NETWORK.counting), " ", source(NETWORK.twin)));
-
-  const row = (...cells) => make("tr", {}, ...cells);
-  const text = (words, more = {}) => make("td", more, words);
-  const num = (value, key) => make("td", { class: "num", "data-n": key, "data-v": value }, typeof value === "number" ? value.toLocaleString("en").replace("-", "−") : value);
 
   const draw = eachFrame(() => {
     const answer = ask("network", { reading: $("n-reading").value, place: network.change?.[0], value: network.change?.[1], model: network.model, seed: network.seed });
@@ -60,17 +54,17 @@ function networkStart() {
     chain.replaceChildren(make("span", {}, String(answer.layers[0].inputs)), ...answer.layers.flatMap((layer) => [
       make("em", {}, `${layer.weights.toLocaleString("en")} weights${layer.relu ? `, ReLU of ${layer.gate_bits} bits, drops ${layer.shift}` : ""} →`), make("span", {}, String(layer.outputs))]));
     const names = ["greeting", "preparing, before there is a reading", "with the reading"];
-    phases.replaceChildren(...answer.phases.map((phase, index) => row(text(names[index]), num(phase.up, `phases.${index}.up`), num(phase.down, `phases.${index}.down`), num(phase.rounds, `phases.${index}.rounds`))),
-      row(text("from the dealer, ahead"), num("", ""), num(answer.dealer_bytes, "dealer_bytes"), num("", "")),
-      row(text("what the device stores: a key"), num(answer.key_bytes, "key_bytes"), num("", ""), num("", "")));
+    phases.replaceChildren(...answer.phases.map((phase, index) => row(cellOf(names[index]), num(phase.up, `phases.${index}.up`), num(phase.down, `phases.${index}.down`), num(phase.rounds, `phases.${index}.rounds`))),
+      row(cellOf("from the dealer, ahead"), num("", ""), num(answer.dealer_bytes, "dealer_bytes"), num("", "")),
+      row(cellOf("what the device stores: a key"), num(answer.key_bytes, "key_bytes"), num("", ""), num("", "")));
     messages.replaceChildren(...answer.messages.map((message, index) => row(
-      text(message.from ? "← host" : "device →", { class: `dir${message.from}` }),
-      text(message.frames.map(([kind, layer]) => `${kind}${/Prepared|Input|Gate|Output/.test(kind) ? ` ${layer}` : ""}`).join(", ")),
-      num(message.bytes, `messages.${index}.bytes`), text(message.hides))));
+      cellOf(message.from ? "← host" : "device →", { class: `dir${message.from}` }),
+      cellOf(message.frames.map(([kind, layer]) => `${kind}${/Prepared|Input|Gate|Output/.test(kind) ? ` ${layer}` : ""}`).join(", ")),
+      num(message.bytes, `messages.${index}.bytes`), cellOf(message.hides))));
     const most = Math.max(...answer.outputs.map((output) => Math.abs(output.word)), 1);
     outputs.replaceChildren(...answer.outputs.map((output, index) => {
       const bar = make("i", { style: `width:${(Math.max(output.word, 0) / most) * 100}%` });
-      const line = row(text(output.label), make("td", {}, make("div", { class: "meter" }, bar)), num(output.word, `outputs.${index}.word`), num(output.twin, `outputs.${index}.twin`));
+      const line = row(cellOf(output.label), make("td", {}, make("div", { class: "meter" }, bar)), num(output.word, `outputs.${index}.word`), num(output.twin, `outputs.${index}.twin`));
       line.className = index === answer.largest ? "win" : "";
       return line;
     }));

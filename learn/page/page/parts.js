@@ -34,7 +34,7 @@ function source(where) {
 
 /** A number. `show`: s signed, u unsigned, t text. `sees`: who knows it. */
 function cell({ key, name, how, src, show = "u", sees = "0 1 d", of = "", also = "" }) {
-  const value = make("output", { class: show === "t" ? "cv bits" : "cv" });
+  const value = make("span", { class: show === "t" ? "cv bits" : "cv" });
   const bits = show === "t" && !also ? null : make("span", { class: "cb" });
   const element = make("div", { class: `cell ${of}`, "data-key": key, "data-show": show, "data-sees": sees, "data-also": also || null },
     make("span", { class: "cn" }, low(name)), value, bits, make("span", { class: "ch" }, ...rich(how || "")), source(src));
@@ -66,8 +66,11 @@ function write(element, text, bits, raw) {
   element.classList.toggle("moved", moved && element.dataset.v !== "hidden");
   if (element.dataset.v !== raw) element.dataset.v = raw;
   if (element.value.textContent !== text) element.value.textContent = text;
-  if (text === "•••") element.value.setAttribute("aria-label", "hidden from this party");
-  else element.value.removeAttribute("aria-label");
+  // A name for the three dots; a span has none unless it is an image.
+  for (const [name, value] of [["role", "img"], ["aria-label", "hidden from this party"]]) {
+    if (text === "•••") element.value.setAttribute(name, value);
+    else element.value.removeAttribute(name);
+  }
   if (element.bits && element.bits.textContent !== bits) element.bits.textContent = bits;
 }
 
@@ -80,6 +83,13 @@ function step(number, title, text, ...children) {
   return make("section", { class: "step" }, make("h3", {}, make("span", { class: "no" }, String(number)), title),
     ...text.map((paragraph) => make("p", {}, ...rich(paragraph))), ...children);
 }
+
+/** A table that scrolls where it is wider than a phone. */
+const table = (caption, ...parts) => make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, make("table", {}, make("caption", { class: "sr" }, caption), ...parts));
+const head = (...names) => make("thead", {}, make("tr", {}, ...names.map((name) => make(name ? "th" : "td", { class: /bytes|trips|word|twin|answer|messages/.test(name) ? "num" : false, scope: name ? "col" : false }, name))));
+const row = (...cells) => make("tr", {}, ...cells);
+const cellOf = (words, more = {}) => make("td", more, words);
+const num = (value, key) => make("td", { class: "num", "data-n": key, "data-v": value }, typeof value === "number" ? value.toLocaleString("en").replace("-", "−") : signed(value));
 
 let questions = 0;
 /** Predict, then check: `right` asks the core which option it is, `why` says it. */

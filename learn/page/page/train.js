@@ -36,7 +36,7 @@ function trainStart() {
     },
     ({ changed }) => `The core has split the points and their mirror images, under the same key. Server 0 holds the same numbers both times${changed ? "; server 1's change, and look as random" : ""}.`));
   const points = Array.from({ length: 16 }, (_, index) => {
-    const dot = svg("circle", { class: `pt o${index < 8 ? 0 : 1}`, r: .075, "stroke-width": .02, tabindex: 0, role: "img" });
+    const dot = svg("circle", { class: `pt o${index < 8 ? 0 : 1}`, r: .075, "stroke-width": .02, tabindex: 0, role: "application", "aria-roledescription": "movable point" });
     dot.addEventListener("pointerdown", (event) => dot.setPointerCapture(event.pointerId));
     dot.addEventListener("pointermove", (event) => {
       if (!dot.hasPointerCapture(event.pointerId)) return;

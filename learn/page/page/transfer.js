@@ -39,7 +39,9 @@ function transferStart() {
       make("div", { class: "cells" }, c("twin", "c a", "in the clear, for comparison", "@{core/src/ring.rs|fn mul(self, other: Self) -> Self;}", { show: "s" }))));
   const draw = eachFrame(() => {
     const answer = ask("transfer", { a: a(), choice: chosen("oc"), seed: transfer.seed });
-    show($("o-steps"), failed("transfer", answer) ? null : answer);
+    const bad = failed("transfer", answer);
+    show($("o-steps"), bad ? null : answer);
+    $("o-live").textContent = bad ? "" : `The receiver takes ${answer.taken.u}; the halves add up to ${answer.product.s}.`;
   });
   const a = slider("oa", draw);
   onChoice("oc", draw);

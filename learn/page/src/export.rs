@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use crate::question::answer;
 
 /// Bytes of the buffer: the longest question, and the longest answer.
-pub const ROOM_BYTES: usize = 1 << 18;
+pub const ROOM_BYTES: usize = 1 << 22;
 
 static ROOM: [AtomicU8; ROOM_BYTES] = [const { AtomicU8::new(0) }; ROOM_BYTES];
 

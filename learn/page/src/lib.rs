@@ -14,11 +14,13 @@
 //! | [`train`] | a line through the points of two owners |
 //! | [`bits`] | the comparison without tables |
 //! | [`transfer`] | oblivious transfer in miniature |
+//! | [`trace`] | a session that `sharelet explain` has recorded |
 
 pub mod bits;
 mod export;
 mod fields;
 pub mod gate;
+mod json;
 pub mod layer;
 mod line;
 mod model;
@@ -26,6 +28,7 @@ pub mod network;
 mod question;
 mod refusal;
 mod seed;
+pub mod trace;
 pub mod train;
 pub mod transfer;
 mod word;

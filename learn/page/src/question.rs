@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::fields::Fields;
 use crate::refusal::Refusal;
-use crate::{bits, gate, layer, network, train, transfer, worlds};
+use crate::{bits, gate, layer, network, trace, train, transfer, worlds};
 
 /// An error in place of an answer.
 #[derive(Serialize)]
@@ -20,8 +20,8 @@ pub fn answer(question: &str) -> String {
 }
 
 fn answered(question: &str) -> Result<String, Refusal> {
-    let (chapter, fields) = question.split_once(' ').unwrap_or((question, ""));
-    let fields = Fields::of(fields);
+    let (chapter, text) = question.split_once(' ').unwrap_or((question, ""));
+    let fields = Fields::of(text);
     match chapter {
         "gate" => json(gate::answer(&gate::Ask::read(fields)?)?),
         "worlds" => json(worlds::answer(&worlds::Ask::read(fields)?)?),
@@ -31,6 +31,7 @@ fn answered(question: &str) -> Result<String, Refusal> {
         "train" => json(train::answer(&train::Ask::read(fields)?)?),
         "bits" => json(bits::answer(&bits::Ask::read(fields)?)?),
         "transfer" => json(transfer::answer(&transfer::Ask::read(fields)?)?),
+        "trace" => json(trace::answer(text)?),
         _ => Err(Refusal::new("There is no such chapter: reload the page.")),
     }
 }

@@ -272,7 +272,7 @@ link: board log random connector
 data_party device: board log connector link
 
 [learn/page/src]
-refusal line:
+refusal line json:
 fields word: refusal
 seed: refusal fields
 model: refusal
@@ -280,7 +280,8 @@ gate: refusal fields word seed
 worlds layer bits transfer: refusal fields word seed gate
 network: refusal line fields seed model
 train: refusal line fields seed
-question: refusal fields gate worlds layer bits transfer network train # by chapter
+trace: refusal json
+question: refusal fields gate worlds layer bits transfer network train trace # by chapter
 export: question # what the page calls
 
 [xtask/src]

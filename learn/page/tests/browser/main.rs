@@ -7,6 +7,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accessible;
+mod devtools;
+mod trace;
+
 use core::time::Duration;
 use std::env;
 use std::fs;
@@ -67,7 +71,7 @@ const ticks = async (count = 3) => {
   if (broken) console.error(broken);
   console.info('SEEN.');
 })();
-</script></body>";
+</script>";
 
 /// A browser that ends with the test.
 struct Browser(Child);
@@ -79,18 +83,28 @@ impl Drop for Browser {
     }
 }
 
+/// A copy of the page with `more` at its end.
+fn copy(name: &str, more: &str) -> PathBuf {
+    let file = folder(name).join("page.html");
+    let page = page().replace("</body>", &format!("{more}</body>"));
+    fs::write(&file, page).expect("a copy of the page");
+    file
+}
+
+/// The browser's command.
+fn browser() -> String {
+    env::var("SHARELET_BROWSER").unwrap_or_else(|_| "chromium".to_owned())
+}
+
 /// Opens the page at `address`, what follows `#`; `script` runs when all chapters are there, and
 /// its result is given. Fails if the browser's console says anything else.
 fn open(name: &str, address: &str, script: &str) -> Value {
-    let folder = folder(name);
     let around = AROUND.replace("CHUNK", &CHUNK.to_string()).replace("/*{test}*/", script);
-    let file = folder.join("page.html");
-    fs::write(&file, page().replace("</body>", &around)).expect("a copy of the page");
-    let browser = env::var("SHARELET_BROWSER").unwrap_or_else(|_| "chromium".to_owned());
+    let (file, browser) = (copy(name, &around), browser());
     let child = Command::new(&browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"])
         .args(["--no-first-run", "--window-size=1280,900"])
-        .arg(format!("--user-data-dir={}", folder.join("profile").display()))
+        .arg(format!("--user-data-dir={}", file.with_file_name("profile").display()))
         .arg(format!("file://{}#{address}", file.display()))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
