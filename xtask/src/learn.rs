@@ -137,9 +137,9 @@ fn packed(program: &[u8]) -> Result<String> {
     Ok(base_85(&encoder.finish()?))
 }
 
-/// Five letters for four bytes, where base 64 has five and a third; `ask.js` reads it. As in Ascii85
-/// the last group is cut to a letter more than it has bytes. Letters begin at `(`; `}` stands for
-/// `<`, which would begin a tag.
+/// Five letters for four bytes, where base 64 has five and a third; `ask.js` reads it. As in
+/// Ascii85 the last group is cut to a letter more than it has bytes. Letters begin at `(`; `}`
+/// stands for `<`, which would begin a tag.
 fn base_85(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() / 4 * 5 + 5);
     for group in bytes.chunks(4) {

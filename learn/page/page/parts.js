@@ -137,7 +137,7 @@ function predict(text, right, why) {
 function failed(chapter, answer) {
   const place = $(`${chapter}-error`);
   place.hidden = !answer.error;
-  place.textContent = answer.error || "";
+  place.replaceChildren(...rich(answer.error || ""));
   return Boolean(answer.error);
 }
 

@@ -63,7 +63,7 @@ function traceStart() {
     const layer = layers.value;
     for (const rung of document.querySelectorAll("#e-ladder label")) rung.hidden = layer !== "" && rung.dataset.layer !== layer;
     for (const phase of document.querySelectorAll("#e-ladder fieldset")) phase.hidden = !phase.querySelector("label:not([hidden])");
-    sum.textContent = layer === "" ? `All: ${both({ messages: answer.messages.length, bytes: answer.messages.at(-1).so_far })}` : `Layer ${layer}: ${both(answer.by_layer[layer])}`;
+    sum.textContent = layer === "" ? `${answer.only === null ? "All" : `Layer ${answer.only}`}: ${both({ messages: answer.messages.length, bytes: answer.messages.at(-1).so_far })}` : `Layer ${layer}: ${both(answer.by_layer[layer])}`;
     const list = radios();
     (list.find((radio) => radio.checked) || list[0]).checked = true;
     const { value } = list.find((radio) => radio.checked);
@@ -99,7 +99,7 @@ function traceStart() {
       make("h3", {}, "What it took"), make("p", {}, whole),
       table("Bytes of the trace", head("phase", "messages", "bytes up", "bytes down"), make("tbody", {}, ...phases,
         row(cellOf("the whole session"), num("", ""), num(answer.stated[0], "stated.0"), num(answer.stated[1], "stated.1")),
-        row(cellOf("from the dealer to the host, ahead"), num("", ""), num(answer.dealt_bytes, "dealt_bytes"), num("", "")))),
+        row(cellOf("from the dealer to the host, ahead"), num("", ""), num("", ""), num(answer.dealt_bytes, "dealt_bytes")))),
       make("p", { class: "note" }, `Not counted are the headers of frames, ${answer.header_bytes} bytes each. The page has added all up itself, and refuses a trace that contradicts itself. `, source(TRACE.session), " ", source(TRACE.meaning), " ", source(TRACE.read)));
     filter();
     live.textContent = `${name} is shown. ${sum.textContent} ${same}`;

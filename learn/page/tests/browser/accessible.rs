@@ -186,7 +186,8 @@ fn a_phone_and_a_dark_screen_show_it() {
                ['--soft', '--faint'], ['--open', '--faint'], ['--bad', '--faint'], \
                ['--p0', '--p0-wash'], ['--p1', '--p1-wash'], ['--bad', '--bad-wash'], \
                ['--ink', '--open-wash'], ['--soft', '--open-wash'], ['--paper', '--ink'], \
-               ['--paper', '--p0'], ['--paper', '--p1'], ['--paper', '--d'], ['--paper', '--open']]);
+               ['--paper', '--p0'], ['--paper', '--p1'], ['--paper', '--d'], \
+               ['--paper', '--open']]);
              return pairs.map(([a, b]) => {
                const [low, high] = [light(a), light(b)].sort((a, b) => a - b);
                return [a, b, (high + .05) / (low + .05)];
