@@ -499,7 +499,7 @@ mod tests {
             (of_trace("twin", json!([])), "its answer has 4 values, and its twin 0"),
             (of_trace("twin", json!([1, 2, 3, "4"])), "a list of numbers that words"),
             (of_trace("answer", json!([0, 0, 0, 2_147_483_648_u32])), "`answer` of The trace"),
-            (of_message("bytes", json!(125)), "427 bytes, and `host_bytes`"),
+            (of_message("bytes", json!(125)), "304 bytes together, and `host_bytes` is 303"),
             (of_message("bytes", json!(7)), "`first_bytes` is not the first of them"),
             (of_message("bytes", json!(1_u64 << 32)), "a whole number below 4294967296"),
             (of_message("first_bytes", json!("zz")), "`first_bytes` is not the first"),
@@ -521,7 +521,7 @@ mod tests {
             })
         };
         let said = of_layer(1, &|messages| messages[2]["layer"] = json!(0));
-        assert!(said.contains("message 9 is of another"), "{said}");
+        assert!(said.contains("message 10 is of another"), "{said}");
         let said = of_layer(1, &|messages| messages.reverse());
         assert!(said.contains("message 9 follows message 10"), "{said}");
         let said = of_layer(1, &|messages| messages[0]["bytes"] = json!(5000));

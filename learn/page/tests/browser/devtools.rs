@@ -1,10 +1,10 @@
 //! A browser that is asked over its protocol for tools: for what a script in the page cannot see or
 //! do, the tree that a screen reader gets, keys, other screens.
 
+use core::time::Duration;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
