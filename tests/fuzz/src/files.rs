@@ -160,6 +160,17 @@ fn sealed(bytes: &[u8]) -> Vec<u8> {
     [bytes, &Sha256::digest(bytes)].concat()
 }
 
+/// A session that `sharelet explain` has told, as the page to learn from reads it.
+pub fn trace(bytes: &[u8]) {
+    if let Ok(text) = core::str::from_utf8(bytes) {
+        let _ = sharelet_page::trace::answer(text);
+    }
+}
+
+pub fn trace_seeds() -> Vec<Vec<u8>> {
+    vec![include_bytes!("../../../learn/page/example.json").to_vec()]
+}
+
 /// A server's share of a model: a checkpoint.
 pub fn share(bytes: &[u8]) {
     with_file("step-1", &sealed(bytes), |path| {

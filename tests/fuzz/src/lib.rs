@@ -34,7 +34,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     Target { name: "device", run: parties::device, seeds: parties::device_seeds },
     Target { name: "host", run: parties::host, seeds: parties::host_seeds },
     Target { name: "connect", run: parties::connect, seeds: parties::connect_seeds },
@@ -53,6 +53,7 @@ pub const TARGETS: [Target; 18] = [
     Target { name: "tflite", run: models::tflite, seeds: models::tflite_seeds },
     Target { name: "readings", run: models::readings, seeds: models::reading_seeds },
     Target { name: "config", run: models::config, seeds: models::config_seeds },
+    Target { name: "trace", run: files::trace, seeds: files::trace_seeds },
 ];
 
 impl Target {
