@@ -1,5 +1,7 @@
 //! `cargo xtask dist`: what is handed out, a static program with its manual, completions and
-//! licences, and a checksum of each archive.
+//! licences, and a checksum of each archive; or a wheel for Python.
+
+mod python;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,17 +27,26 @@ pub struct DistArgs {
     /// such as `aarch64-linux-gnu-gcc`.
     #[arg(long = "target", value_name = "TARGET")]
     targets: Vec<String>,
+    /// The wheel for Python in place of archives, for this machine's kind; its tests are run.
+    #[arg(long, conflicts_with = "targets")]
+    python: bool,
 }
 
-/// Builds the archives in `target/dist`.
+/// Builds the archives, or the wheel, in `target/dist`.
 ///
 /// # Errors
 ///
-/// If something cannot be installed, built or written.
+/// If something cannot be installed, built or written, or a test of the wheel fails.
 pub fn run(args: &DistArgs) -> Result<()> {
     let (workspace, steps) = (Workspace::here(), Steps::new());
     let folder = workspace.target().join("dist");
     let setup = Setup { workspace: &workspace, steps: &steps, logs: folder.join("logs") };
+    if args.python {
+        let wheel = python::wheel(&setup, &folder)?;
+        let bytes = fs::metadata(&wheel)?.len();
+        steps.note(&format!("{}: {bytes} bytes", wheel.display()));
+        return Ok(());
+    }
     let targets = if args.targets.is_empty() {
         let own = TARGETS.iter().filter(|target| target.starts_with(std::env::consts::ARCH));
         own.map(|target| (*target).to_owned()).collect()

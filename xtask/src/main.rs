@@ -46,7 +46,8 @@ enum Command {
     /// Measures, prints tables, and writes docs/benchmarks.md, docs/functions.md and
     /// target/bench/GROUP.json.
     Bench(bench::BenchArgs),
-    /// Packs a static program with its manual, completions and licences, into target/dist.
+    /// Packs a static program with its manual, completions and licences, into target/dist; or a
+    /// wheel for Python.
     Dist(dist::DistArgs),
     /// Fits the tables of core/src/functions/tables again, and proves their bounds; `test` holds
     /// the files against it.

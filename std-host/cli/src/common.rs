@@ -3,7 +3,6 @@
 use core::time::Duration;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -32,6 +31,8 @@ use sharelet_link::{Keyring, Role, Route};
 pub const CONNECT: Duration = Duration::from_secs(5);
 /// The exit code of a program that was told to stop before it was done.
 const INTERRUPTED: u8 = 130;
+/// The exit code of every other failure.
+const FAILURE: u8 = 1;
 /// The exit code for arguments that do not go together; clap has the same.
 const WRONG_ARGUMENTS: u8 = 2;
 /// The exit code where nobody reads the output any more: that of a program which SIGPIPE ends.
@@ -62,15 +63,15 @@ pub fn is_unread(error: &anyhow::Error) -> bool {
 /// The exit code: 130 if the program was told to stop, 141 if nobody reads its output any more, 2
 /// for wrong arguments, 1 otherwise.
 #[must_use]
-pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+pub fn exit_code(error: &anyhow::Error) -> u8 {
     let stopped = matches!(error.downcast_ref(), Some(DeviceError::Stopped { .. }))
         || matches!(error.downcast_ref(), Some(ConsoleError::Stopped))
         || matches!(error.downcast_ref(), Some(RunError::Stopped { .. }));
     match stopped {
-        true => ExitCode::from(INTERRUPTED),
-        false if is_unread(error) => ExitCode::from(UNREAD),
-        false if error.is::<WrongArguments>() => ExitCode::from(WRONG_ARGUMENTS),
-        false => ExitCode::FAILURE,
+        true => INTERRUPTED,
+        false if is_unread(error) => UNREAD,
+        false if error.is::<WrongArguments>() => WRONG_ARGUMENTS,
+        false => FAILURE,
     }
 }
 

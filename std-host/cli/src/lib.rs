@@ -38,15 +38,41 @@ pub mod train_plain;
 pub mod twin;
 pub mod units;
 
+use std::ffi::OsString;
+use std::io::Write as _;
+
 use anyhow::Result;
 use clap::{CommandFactory as _, Parser, Subcommand};
+use sharelet_link::system::no_core_dumps;
 
-use self::terminal::Verbosity;
+use self::common::{exit_code, is_unread};
+use self::terminal::{Verbosity, is_json, prefix};
 
 #[cfg(not(feature = "import"))]
 const NO_IMPORTER: &str =
     "this build has no importer; build one with `cargo build --release -p sharelet-cli`";
 const EXAMPLES: &str = include_str!("examples/sharelet.txt");
+
+/// The program: runs the command that `arguments` and `variables` say, and returns its exit code.
+/// Help, and arguments that are none, end the process.
+#[must_use]
+pub fn program(
+    arguments: impl IntoIterator<Item = OsString>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> u8 {
+    no_core_dumps();
+    let cli: Cli = settings::parse(arguments, variables).unwrap_or_else(|error| error.exit());
+    let Err(error) = cli.run() else { return 0 };
+    if !is_unread(&error) {
+        if is_json() {
+            tracing::error!("{error}");
+        } else {
+            // A terminal that is gone is no reason to panic.
+            let _ = writeln!(std::io::stderr(), "{}error: {error}", prefix());
+        }
+    }
+    exit_code(&error)
+}
 
 /// Secure two-party inference for microcontrollers.
 #[derive(Parser, Debug)]

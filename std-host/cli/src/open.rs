@@ -81,15 +81,24 @@ pub fn run(args: &OpenArgs) -> Result<()> {
         bail!(TrainingError::Damaged { path: args.second.clone() });
     }
     model.words_mut().zip(of_model).for_each(|(word, opened)| *word = *opened);
-    let bits = course.frac_bits();
-    let columns: Vec<(f64, f64)> =
-        scaling.as_chunks().0.iter().map(|column| scaling::numbers(*column, bits)).collect();
-    let (features, targets) = columns.split_at(ours.sizes.features.min(columns.len()));
-    let parameters = scaling::fold(course.network(), &numbers(&model, bits), features, targets);
-    // The course has only networks for which there is one.
-    let parameters = parameters.ok_or(NetworkError::NoWeights)?.to_f32();
-    let bytes = write::onnx(course.network(), &parameters, "sharelet")?;
+    let bytes = onnx(&course, &model, scaling.as_chunks().0)?;
     sharelet_link::files::write_file(&args.output, &[&bytes])?;
     tracing::info!("wrote {}", args.output.display());
     Ok(())
+}
+
+/// A trained model as an ONNX file that takes values as they were shared; `scaling` are the words
+/// of every column that was standardised.
+///
+/// # Errors
+/// The file has no room for it.
+pub fn onnx(course: &Course, model: &Model, scaling: &[[u64; COLUMN_WORDS]]) -> Result<Vec<u8>> {
+    let bits = course.frac_bits();
+    let columns: Vec<(f64, f64)> =
+        scaling.iter().map(|column| scaling::numbers(*column, bits)).collect();
+    let (features, targets) = columns.split_at(course.sizes().features.min(columns.len()));
+    let parameters = scaling::fold(course.network(), &numbers(model, bits), features, targets);
+    // The course has only networks for which there is one.
+    let parameters = parameters.ok_or(NetworkError::NoWeights)?.to_f32();
+    Ok(write::onnx(course.network(), &parameters, "sharelet")?)
 }

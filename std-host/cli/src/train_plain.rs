@@ -13,6 +13,7 @@ use sharelet_host::data::{Table, shares};
 use sharelet_train::config::Config;
 use sharelet_train::course::{Course, Sizes};
 use sharelet_train::curve::Epoch;
+use sharelet_train::labels::Labels;
 use sharelet_train::plain;
 use sharelet_train::state::Data;
 
@@ -74,6 +75,52 @@ fn tell(told: &mut Result<()>, epoch: &Epoch) {
     }
 }
 
+/// A run in plaintext, and what it is run on.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What the servers would do.
+    pub course: Arc<Course>,
+    /// The words to train on.
+    pub train: Data,
+    /// Those to test on, if they are a table of their own.
+    pub test: Data,
+    /// What labels are.
+    pub labels: Labels,
+}
+
+impl Prepared {
+    /// Puts a configuration and its tables together.
+    ///
+    /// # Errors
+    /// They do not fit each other.
+    pub fn new(config: Config, table: &Table, mut test: Option<Table>) -> Result<Self> {
+        if let Some(test) = &mut test {
+            test.reorder(&table.columns)?;
+        }
+        let frac_bits = config.arithmetic.frac_bits;
+        let train = words(table, frac_bits)?;
+        let bits_of_both = [Some(table), test.as_ref()].map(|table| {
+            table.map_or([0; 2], |table| shares::magnitude_bits(table, bits_of(frac_bits)))
+        });
+        let [[features, targets], [test_features, test_targets]] = bits_of_both;
+        let sizes = Sizes {
+            rows: table.rows,
+            features: table.columns.len(),
+            targets: table.labels.per_row(),
+            test_rows: test.as_ref().map_or(0, |test| test.rows),
+            standardised: train.scaling.len(),
+            mixed: false,
+            feature_bits: features.max(test_features).into(),
+            target_bits: targets.max(test_targets).into(),
+        };
+        let course = Arc::new(Course::new(config, sizes)?);
+        let labels = table.labels;
+        course.check_labels(&table.path.display().to_string(), labels)?;
+        let test = test.map_or_else(|| Ok(Data::default()), |test| words(&test, frac_bits))?;
+        Ok(Self { course, train, test, labels })
+    }
+}
+
 /// Trains and prints.
 ///
 /// # Errors
@@ -86,32 +133,12 @@ pub fn run(args: &TrainPlainArgs) -> Result<()> {
         labels_file: args.test_labels.clone().or(options.labels_file.clone()),
         ..options
     };
-    let mut test = args.test.as_ref().map(|path| Table::load(path, &test_options)).transpose()?;
-    if let Some(test) = &mut test {
-        test.reorder(&table.columns)?;
-    }
-    let frac_bits = config.arithmetic.frac_bits;
-    let train = words(&table, frac_bits)?;
-    let bits_of_both = [Some(&table), test.as_ref()].map(|table| {
-        table.map_or([0; 2], |table| shares::magnitude_bits(table, bits_of(frac_bits)))
-    });
-    let [[features, targets], [test_features, test_targets]] = bits_of_both;
-    let sizes = Sizes {
-        rows: table.rows,
-        features: table.columns.len(),
-        targets: table.labels.per_row(),
-        test_rows: test.as_ref().map_or(0, |test| test.rows),
-        standardised: train.scaling.len(),
-        mixed: false,
-        feature_bits: features.max(test_features).into(),
-        target_bits: targets.max(test_targets).into(),
-    };
-    let course = Arc::new(Course::new(config, sizes)?);
-    course.check_labels(&args.data.display().to_string(), table.labels)?;
-    let test = test.map_or_else(|| Ok(Data::default()), |test| words(&test, frac_bits))?;
+    let test = args.test.as_ref().map(|path| Table::load(path, &test_options)).transpose()?;
+    let Prepared { course, train, test, labels } = Prepared::new(config, &table, test)?;
+    drop(table);
     output(&format!("float, {} steps\n", course.plan().steps()))?;
     let mut told = Ok(());
-    let (_, float) = plain::baseline(&course, (&train, &test), table.labels, &mut |epoch| {
+    let (_, float) = plain::baseline(&course, (&train, &test), labels, &mut |epoch| {
         tell(&mut told, epoch);
     })?;
     told?;

@@ -3,7 +3,7 @@
 use super::results::Checks;
 use crate::process;
 
-/// Holds both workspaces against `deny.toml`.
+/// Holds the workspaces against `deny.toml`.
 pub fn run(checks: &Checks<'_>) {
     let workspace = checks.setup.workspace;
     if !process::succeeds(workspace.cargo().args(["deny", "--version"])) {
@@ -13,6 +13,7 @@ pub fn run(checks: &Checks<'_>) {
     let folders = [
         ("dependencies", workspace.root().to_owned()),
         ("dependencies of the firmware", workspace.firmware()),
+        ("dependencies of Python's half", workspace.root().join("python")),
     ];
     for (name, folder) in folders {
         let mut cargo = workspace.cargo();

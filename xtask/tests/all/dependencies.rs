@@ -14,6 +14,7 @@ fn each_has_a_reason() {
     let mut used = direct(root.join("Cargo.toml"));
     used.extend(direct(root.join("firmware/Cargo.toml")));
     used.extend(direct(root.join("fuzz/Cargo.toml")));
+    used.extend(direct(root.join("python/Cargo.toml")));
     assert!(used.len() > 30, "cargo metadata says something else: {used:?}");
     let page = fs::read_to_string(root.join("docs/dependencies.md")).unwrap();
     assert_eq!(

@@ -181,6 +181,7 @@ fn unsafe_code_is_for_boards_and_says_why() {
         "demo",
         "fit",
         "measure",
+        "python",
     ] {
         for source in source::files(folder) {
             // What a browser calls must keep its name, which promises nothing about memory.

@@ -262,6 +262,13 @@ train: terminal units chart common
 server: units common monitor host
 train_plain: table common train
 
+[python/src]
+errors program:
+arrays table work: errors
+device model: arrays errors work
+loopback: errors work model
+share train: errors table work
+
 [firmware/src]
 board log:
 random: board
