@@ -125,7 +125,8 @@ def share(
 class Trained:
     """A model that was trained in the clear, on the whole numbers of private training."""
 
-    #: What the configuration opens of the private run, which would be these numbers.
+    #: What the configuration opens of the private run: these numbers where its truncations are
+    #: exact, and nearly these where they are not.
     curve: Curve
     #: Floating point on the same rows.
     float_curve: Curve

@@ -10,6 +10,8 @@ from conftest import DEMO
 import sharelet
 
 onnx = pytest.importorskip("onnx")
+# Real networks have their warnings.
+pytestmark = pytest.mark.filterwarnings("ignore:.*calibration ones:UserWarning")
 
 
 def tiny(weights, biases):

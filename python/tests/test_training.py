@@ -21,6 +21,9 @@ epochs = 2
 batch = 50
 learning_rate = 0.5
 
+[arithmetic]
+truncation = "exact"
+
 [open]
 loss = true
 accuracy = true
@@ -165,7 +168,16 @@ def test_what_is_not_shared(servers):
 
 def test_a_model_trained_in_the_clear_is_imported_and_as_good_as_it_says(tmp_path):
     x, y = classes()
-    trained = sharelet.train_plain(CONFIG, DEMO / "classes.csv", label="label", binary=True)
+    config = CONFIG.replace("held_out = 0.25", 'test = "other"')
+    trained = sharelet.train_plain(
+        config,
+        x[:300],
+        labels=y[:300],
+        test=x[300:],
+        test_labels=y[300:],
+        binary=True,
+        standardise=True,
+    )
     assert trained.curve["epoch"].tolist() == [1.0, 2.0]
     assert trained.curve["train_loss"][1] < trained.curve["train_loss"][0]
     assert 0 < trained.loss < np.log(2)
@@ -173,9 +185,9 @@ def test_a_model_trained_in_the_clear_is_imported_and_as_good_as_it_says(tmp_pat
     with pytest.raises(sharelet.InputError, match="exists already"):
         trained.save(tmp_path / "model.onnx")
     model = sharelet.import_model(tmp_path / "model.onnx", calibration=x)
-    # The last quarter was held out.
     right = np.mean((model.twin(x[300:])[:, 0] > 0) == y[300:])
-    assert abs(right - trained.accuracy) <= 0.01, (right, trained.accuracy)
+    # A row on the very edge may fall on either side.
+    assert abs(right - trained.accuracy) < 0.011, (right, trained.accuracy)
 
 
 def test_a_regression_has_no_accuracy():
