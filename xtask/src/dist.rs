@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
-use crate::files::create_folder;
+use crate::files::{self, create_folder};
 use crate::process;
 use crate::setup::{BUILD_LIMIT, INSTALL_LIMIT, Setup};
 use crate::steps::Steps;
@@ -57,16 +57,13 @@ pub fn run(args: &DistArgs) -> Result<()> {
     let mut sums = String::new();
     for target in targets {
         let archive = archive(&setup, &folder, &target)?;
-        let sum = output(Command::new("sha256sum").arg(name(&archive)).current_dir(&folder))?;
+        let sum =
+            output(Command::new("sha256sum").arg(files::name(&archive)).current_dir(&folder))?;
         let bytes = fs::metadata(&archive)?.len();
         steps.note(&format!("{}: {bytes} bytes", archive.display()));
         sums += &sum;
     }
     fs::write(folder.join("SHA256SUMS"), sums).context("SHA256SUMS")
-}
-
-fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Builds for a target, and packs what belongs to it.

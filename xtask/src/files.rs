@@ -20,3 +20,8 @@ pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
     path.parent().map_or(Ok(()), create_folder)?;
     fs::write(path, bytes).with_context(|| format!("{} cannot be written", path.display()))
 }
+
+/// The last part of a path, to be shown.
+pub fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

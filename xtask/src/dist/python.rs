@@ -6,8 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::process;
 use crate::setup::{BUILD_LIMIT, INSTALL_LIMIT, Setup};
+use crate::{files, process};
 
 /// What builds the wheel.
 const MATURIN: &str = "maturin>=1.9.4,<2";
@@ -77,7 +77,7 @@ fn wheels(folder: &Path) -> Result<Vec<PathBuf>> {
     };
     let paths = entries.flatten().map(|entry| entry.path());
     let is_one = |path: &PathBuf| {
-        let name = super::name(path);
+        let name = files::name(path);
         name.starts_with("sharelet-") && name.ends_with(".whl")
     };
     Ok(paths.filter(is_one).collect())
@@ -94,7 +94,7 @@ fn environment(setup: &Setup<'_>, folder: &Path, what: &str) -> Result<()> {
 
 /// Installs a package into an environment, and says so.
 fn install(setup: &Setup<'_>, environment: &Path, package: &str, log: &str) -> Result<()> {
-    let name = super::name(Path::new(package));
+    let name = files::name(Path::new(package));
     setup.steps.step(&format!("installing with pip into {}: {name}", environment.display()), || {
         let mut pip = Command::new(program(environment, "python"));
         pip.args(["-m", "pip", "install", "--disable-pip-version-check", package]);
