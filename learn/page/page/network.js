@@ -81,6 +81,8 @@ function networkStart() {
   $("n-file").addEventListener("change", async () => {
     const file = $("n-file").files[0];
     if (!file) return;
+    // Each change runs a whole session.
+    if (file.size > 131072) return failed("network", { error: `The model has ${Math.ceil(file.size / 1024)} KB, and the page runs networks of up to 128: \`sharelet explain\` shows a larger one.` });
     const bytes = new Uint8Array(await file.arrayBuffer());
     network.model = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
     forget();

@@ -52,7 +52,7 @@ function traceStart() {
       make("h4", {}, `${message.number} ${title(message)}`), make("p", {}, `${from} → ${to}, ${bytes(message.bytes)}`),
       make("dl", {}, ...fact("carries", message.carries), ...fact("hides", message.hides),
         ...fact("begins", message.first_bytes ? make("span", { class: "hex" }, message.first_bytes.replace(/../g, "$& ").trim()) : "it is empty"),
-        ...fact("so far", `device ${bytes(message.so_far[0])}, host ${bytes(message.so_far[1])}`)),
+        ...(trace.answer.only === null ? fact("so far", `device ${bytes(message.so_far[0])}, host ${bytes(message.so_far[1])}`) : [])),
       make("div", { class: "go" }, turn("Previous", -1), turn("Next", 1)));
     live.textContent = `Message ${message.number}, from ${from} to ${to}: ${title(message)}, ${bytes(message.bytes)}. It carries ${message.carries}. It hides ${message.hides}.`;
   }
@@ -81,7 +81,7 @@ function traceStart() {
     if (bad) return $("e-out").replaceChildren();
     answer.by_layer.forEach((of, layer) => of.messages && layers.append(make("option", { value: layer }, `layer ${layer}`)));
     const ladder = make("div", { id: "e-ladder", role: "radiogroup", "aria-label": "Messages between device and host" },
-      make("div", { class: "rung ends", "aria-hidden": "true" }, make("b", { class: "p0" }, "device"), make("span", {}, "bytes so far, on either side"), make("b", { class: "p1" }, "host")));
+      make("div", { class: "rung ends", "aria-hidden": "true" }, make("b", { class: "p0" }, "device"), make("span", {}, answer.only === null ? "bytes so far, on either side" : `bytes so far of layer ${answer.only}, on either side`), make("b", { class: "p1" }, "host")));
     PHASES.forEach((phase, number) => {
       const rungs = answer.messages.map((message, index) => message.phase === number && rung(message, index)).filter(Boolean);
       if (rungs.length) ladder.append(make("fieldset", {}, make("legend", {}, make("h4", {}, phase)), ...rungs));
@@ -89,7 +89,8 @@ function traceStart() {
     const same = { true: "It is the plaintext twin's, value for value.", false: "It differs from the twin's: this must not happen. Please report the model.", null: "It is the host's alone; the device has learned nothing." }[answer.same];
     const values = answer.twin.slice(0, ROWS).map((twin, index) => row(cellOf(`value ${index}`), num(answer.answer[index] ?? "", answer.same === null ? "" : `answer.${index}`), num(twin, `twin.${index}`)));
     const more = answer.twin.length - values.length;
-    const phases = answer.phases.map(({ messages, bytes: [device, host] }, phase) => row(cellOf(PHASES[phase]), num(messages, `phases.${phase}.messages`), num(device, `phases.${phase}.bytes.0`), num(host, `phases.${phase}.bytes.1`)));
+    // Of one layer's messages nothing is known of the other phases.
+    const phases = answer.phases.map(({ messages, bytes: [device, host] }, phase) => (answer.only === null || messages > 0) && row(cellOf(answer.only === null ? PHASES[phase] : `${PHASES[phase]}: layer ${answer.only}`), num(messages, `phases.${phase}.messages`), num(device, `phases.${phase}.bytes.0`), num(host, `phases.${phase}.bytes.1`))).filter(Boolean);
     const whole = answer.only === null ? "The messages add up to what the trace states." : `Only messages of layer ${answer.only} are in the trace. The whole session takes more:`;
     $("e-out").replaceChildren(
       make("h3", {}, name), make("p", {}, "The model is ", make("span", { class: "f path" }, answer.model), `, a network of ${answer.layers} ${answer.layers === 1 ? "layer" : "layers"}.`), sum,
@@ -100,7 +101,7 @@ function traceStart() {
       table("Bytes of the trace", head("phase", "messages", "bytes up", "bytes down"), make("tbody", {}, ...phases,
         row(cellOf("the whole session"), num("", ""), num(answer.stated[0], "stated.0"), num(answer.stated[1], "stated.1")),
         row(cellOf("from the dealer to the host, ahead"), num("", ""), num("", ""), num(answer.dealt_bytes, "dealt_bytes")))),
-      make("p", { class: "note" }, `Not counted are the headers of frames, ${answer.header_bytes} bytes each. The page has added all up itself, and refuses a trace that contradicts itself. `, source(TRACE.session), " ", source(TRACE.meaning), " ", source(TRACE.read)));
+      make("p", { class: "note" }, `Not counted are the headers of frames, ${answer.header_bytes} bytes each. ${answer.only === null ? "The page has added all up itself, and refuses" : "The page refuses"} a trace that contradicts itself. `, source(TRACE.session), " ", source(TRACE.meaning), " ", source(TRACE.read)));
     filter();
     live.textContent = `${name} is shown. ${sum.textContent} ${same}`;
   }
@@ -119,7 +120,8 @@ function traceStart() {
       error = `The file cannot be read: ${why.message}`;
     }
     if (run !== trace.run) return;
-    if (!error) return open(text, file.name);
+    // The page's own example has that name.
+    if (!error) return open(text === "example" ? "example." : text, file.name);
     open("", "");
     failed("trace", { error });
   }
@@ -130,17 +132,19 @@ function traceStart() {
       if (!event.dataTransfer?.types.includes("Files")) return;
       event.preventDefault();
       chapter.classList.toggle("over", kind === "dragover");
-      if (kind === "drop") load(event.dataTransfer.files);
+      if (kind !== "drop") return;
+      $("e-file").value = "";
+      load(event.dataTransfer.files);
     });
   }
-  const example = () => { trace.run += 1; open("example", "The example: reading 6 of the network above"); };
+  const example = () => { trace.run += 1; open("example", "The example: reading 6 of the built-in network"); };
   $("e-file").addEventListener("click", () => { $("e-file").value = ""; });
   $("e-file").addEventListener("change", () => { if ($("e-file").files.length) load($("e-file").files); });
   $("e-example").addEventListener("click", () => { $("e-file").value = ""; example(); });
   layers.addEventListener("change", filter);
   example();
   live.textContent = "";
-  chapter.append(question("The same model and reading are traced once more, with other keys. What changes?",
+  chapter.append(question("The example's model and reading are traced once more, with other keys. What changes?",
     ["The lengths of the messages.", "Whatever is masked; lengths and answer stay.", "The answer, a little."],
     () => {
       const [one, two] = [newSeed(), newSeed()].map((seed) => ask("network", { reading: 6, seed }));

@@ -171,8 +171,9 @@ impl<'t> Fields<'t> {
     }
 }
 
-/// A decimal, in units of its 24th digit behind the point, if a word of 32 bits may mean it:
-/// wherever the word's point is, it is below `2^31`.
+/// A decimal, in units of its 24th digit behind the point, if a word of 32 bits may mean it: with
+/// `f` fraction bits, at most 31, it is below `2^(31 - f)`, and is written with `0.301 f` decimals,
+/// rounded up.
 fn in_ring(text: &str) -> Option<i128> {
     let (number, power) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let down: usize = power.strip_prefix('-').unwrap_or(power).parse().ok()?;
@@ -182,6 +183,13 @@ fn in_ring(text: &str) -> Option<i128> {
     }
     let (whole, part) = number.split_once('.').unwrap_or((number, ""));
     let zeros = DECIMALS.checked_sub(part.len().checked_add(down)?)?;
+    let written = part.trim_end_matches('0').len();
+    let decimals = if written > 0 || down > 0 { written + down } else { 0 };
+    if decimals > 10 {
+        return None;
+    }
+    // Rather too few.
+    let frac_bits = decimals.saturating_sub(1) * 332 / 100;
     let digits = whole.bytes().chain(part.bytes()).filter_map(|digit| digit.checked_sub(b'0'));
     let zeros = core::iter::repeat_n(0, zeros);
     let units = digits
@@ -189,7 +197,7 @@ fn in_ring(text: &str) -> Option<i128> {
         .chain(zeros)
         .try_fold(0, |units, digit| i128::checked_mul(units, 10)?.checked_add(digit.into()))?;
     let units = if number.starts_with('-') { -units } else { units };
-    let half = (0..DECIMALS).fold(1 << 31, |half, _| half * 10);
+    let half = (0..DECIMALS).fold(1 << (31 - frac_bits), |half, _| half * 10);
     (-half..half).contains(&units).then_some(units)
 }
 
@@ -538,8 +546,10 @@ mod tests {
     fn decimals_are_compared_as_numbers() {
         assert_eq!(in_ring("1.5"), in_ring("1.50"));
         assert_eq!((in_ring("1e-7"), in_ring("-0.0")), (in_ring("0.0000001"), in_ring("0")));
-        assert_ne!(in_ring("0.0000000000000000001"), in_ring("0"));
-        assert!(in_ring("-2147483648").is_some() && in_ring("2147483647.9999999").is_some());
+        assert_ne!(in_ring("0.0000000001"), in_ring("0"));
+        assert!(in_ring("-2147483648").is_some() && in_ring("2047.9999999").is_some());
+        // No word means these, wherever its point is.
+        assert!(in_ring("2147483647.9999999").is_none() && in_ring("1e-11").is_none());
         for text in
             ["2147483648", "-2147483648.1", "1e3", "1E+3", "1e-25", "1e-99999999999999999999"]
         {

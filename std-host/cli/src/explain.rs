@@ -215,8 +215,9 @@ fn meaning(message: &Message) -> [&'static str; 3] {
         ],
         (Kind::Output, _) => [
             "online",
-            "bits of the last comparison, and the device's share of the answer",
-            "everything but the answer, which the host is to learn",
+            "bits of the last layer's comparison, if it has one, and the device's share of the \
+             answer, if the host learns it",
+            "all but an answer that the host is to learn: each bit is under a fresh mask",
         ],
         (Kind::Answer, _) if message.body.is_empty() => [
             "online",
