@@ -5,6 +5,7 @@
 //! takes minutes (`cargo ...`) is left out.
 
 use core::fmt::Write as _;
+use core::sync::atomic::{AtomicU16, Ordering};
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -61,25 +62,28 @@ fn commands(block: &str) -> Vec<String> {
     commands
 }
 
+/// Ports that were given to pages: two of them are run side by side, and what one has found free
+/// the other must not find free as well.
+static GIVEN: AtomicU16 = AtomicU16::new(0);
+
 /// A free port for each that the page names. They are below those that the system gives away, as it
 /// does to the tests beside this one.
 struct Ports {
     moved: BTreeMap<u16, u16>,
-    next: u16,
 }
 
 impl Ports {
     fn new() -> Self {
-        Self { moved: BTreeMap::new(), next: 12_000 + (std::process::id() % 1_000) as u16 * 20 }
+        Self { moved: BTreeMap::new() }
     }
 
     fn of(&mut self, port: u16) -> u16 {
-        let next = &mut self.next;
+        let first = 12_000 + (std::process::id() % 400) as u16 * 40;
         *self.moved.entry(port).or_insert_with(|| {
             loop {
-                *next += 1;
-                if TcpListener::bind(("127.0.0.1", *next)).is_ok() {
-                    return *next;
+                let next = first + GIVEN.fetch_add(1, Ordering::Relaxed);
+                if TcpListener::bind(("127.0.0.1", next)).is_ok() {
+                    return next;
                 }
             }
         })
