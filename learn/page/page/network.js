@@ -1,5 +1,5 @@
 // A whole session of the built-in network.
-const network = { seed: seed(), model: null, change: null };
+const network = { seed: seed(), model: null, change: null, error: null };
 
 const NETWORK = {
   connect: "@{core/src/session/p0.rs|pub async fn connect<}",
@@ -36,7 +36,7 @@ function networkStart() {
     make("p", { class: "note", style: "margin-top:1.6rem" }, "The session runs in this tab: device and host are two tasks of the core, the line between them is memory. ", source(NETWORK.connect), " ", source(NETWORK.prepare), " ", source(NETWORK.infer), " ", source(NETWORK.counting), " ", source(NETWORK.twin)));
 
   const draw = eachFrame(() => {
-    const answer = ask("network", { reading: $("n-reading").value, place: network.change?.[0], value: network.change?.[1], model: network.model, seed: network.seed });
+    const answer = network.error ? { error: network.error } : ask("network", { reading: $("n-reading").value, place: network.change?.[0], value: network.change?.[1], model: network.model, seed: network.seed });
     const bad = failed("network", answer);
     $("n-out").classList.toggle("stale", bad);
     if (bad) {
@@ -75,14 +75,15 @@ function networkStart() {
   });
   const forget = () => { network.change = null; draw(); };
   $("n-reading").addEventListener("change", forget);
-  $("n-reset").addEventListener("click", () => { network.model = null; $("n-file").value = ""; forget(); });
+  $("n-reset").addEventListener("click", () => { network.model = network.error = null; $("n-file").value = ""; forget(); });
   $("n-place").addEventListener("change", forget);
   $("n-value").addEventListener("input", () => { network.change = [Number($("n-place").value), Number($("n-value").value)]; draw(); });
   $("n-file").addEventListener("change", async () => {
     const file = $("n-file").files[0];
     if (!file) return;
     // Each change runs a whole session.
-    if (file.size > 131072) return failed("network", { error: `The model has ${Math.ceil(file.size / 1024)} KB, and the page runs networks of up to 128: \`sharelet explain\` shows a larger one.` });
+    network.error = file.size > 131072 ? `The model has ${Math.ceil(file.size / 1024)} KB, and the page runs networks of up to 128: \`sharelet explain\` shows a larger one.` : null;
+    if (network.error) return forget();
     const bytes = new Uint8Array(await file.arrayBuffer());
     network.model = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
     forget();

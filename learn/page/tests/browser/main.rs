@@ -491,6 +491,13 @@ fn keys_move_points_and_bad_models_are_said() {
           said[name] = [document.getElementById('network-error').textContent,
             document.querySelectorAll('#n-out [data-n]').length];
         }
+        const parcel = new DataTransfer();
+        parcel.items.add(new File([new Uint8Array(131073)], 'large.slt'));
+        document.getElementById('n-file').files = parcel.files;
+        document.getElementById('n-file').dispatchEvent(new Event('change'));
+        await ticks();
+        said.large = [document.getElementById('network-error').textContent,
+          document.querySelectorAll('#n-out [data-n]').length];
         document.getElementById('n-reset').click();
         await ticks();
         said.back = [document.getElementById('network-error').textContent,
@@ -509,6 +516,7 @@ fn keys_move_points_and_bad_models_are_said() {
     assert!(seen["exact"] == "true" && seen["focus"] == true, "{seen}");
     let said = |name: &str| seen["said"][name][0].as_str().unwrap().to_owned();
     assert!(said("empty").contains("is empty") && said("other").contains("no model file"));
+    assert!(said("large").contains("up to 128") && seen["said"]["large"][1] == 0, "{seen}");
     assert!(said("far").contains("beyond 2") && seen["said"]["far"][1] == "–", "{seen}");
     assert!(seen["said"]["empty"][1] == 0 && seen["said"]["other"][1] == 0, "{seen}");
     assert!(said("back").is_empty() && seen["said"]["back"][1].as_u64() > Some(20), "{seen}");

@@ -137,6 +137,11 @@ fn a_trace_is_shown_message_by_message() {
     assert!(now.contains("53 4c 45 54 ") && now.contains("device → host, 32 bytes"), "{now}");
     assert!(text(&["0", "sum"]).contains("12 messages; the device sends 535 bytes, the host 303"));
     assert!(text(&["1", "text"]).contains("Only messages of layer 1"), "{}", out["seen"][1]);
+    // It says nothing of what it has not: other phases, and sums of the session.
+    let of_layer = text(&["1", "text"]);
+    assert!(of_layer.contains("bytes so far of layer 1") && !of_layer.contains("added all up"));
+    assert!(!of_layer.contains("Connect") && !text(&["1", "now"]).contains("so far"));
+    assert!(text(&["0", "text"]).contains("Connect") && now.contains("so far"));
     assert!(text(&["2", "same"]).contains("the host's alone"));
     assert!(text(&["3", "same"]).contains("differs from the twin's"));
     assert!(text(&["4", "text"]).contains("<img src=x"), "as text: {}", out["seen"][4]);
@@ -167,6 +172,8 @@ fn what_is_no_trace_is_said_and_no_number_shown() {
     let cases: Vec<(String, &str)> = vec![
         (String::new(), "The file is empty"),
         ("hello".to_owned(), "This is no JSON"),
+        // What the page calls its own.
+        ("example".to_owned(), "This is no JSON"),
         (cut, "This is no JSON"),
         ("A session of model.slt, a network of 3 layers.".to_owned(), "a trace as text"),
         ("[1, 2]".to_owned(), "This file is no object"),
