@@ -573,6 +573,21 @@ mod tests {
     }
 
     #[test]
+    fn a_half_that_was_spent_is_written_over() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let [mut store, _peer] = matched(directory.path());
+        let path = store.path(&batch(0, 3));
+        let half = |index: usize| {
+            let bytes = fs::read(&path).expect("reads");
+            bytes[HEADER_BYTES + index * (4 + SUM_BYTES)..].first_chunk::<4>().copied()
+        };
+        assert_eq!((half(1), half(2)), (Some(1_u32.to_le_bytes()), Some(2_u32.to_le_bytes())));
+        assert_eq!(*store.spend(1).expect("is there"), 1_u32.to_le_bytes());
+        assert_eq!((half(1), half(2)), (Some([0; 4]), Some(2_u32.to_le_bytes())));
+        assert_eq!(*store.spend(2).expect("is not touched"), 2_u32.to_le_bytes());
+    }
+
+    #[test]
     fn an_index_is_spent_once() {
         let directory = tempfile::tempdir().expect("a directory");
         let mut store = open(directory.path()).expect("opens");
