@@ -18,9 +18,10 @@ use sharelet_host::host::provider::{Source, Supply};
 use sharelet_host::host::{self, Host, Patience};
 use sharelet_host::store::StoreError;
 use sharelet_host::store::counter::FileCounter;
-use sharelet_host::store::dealer::{DealerStore, provision};
+use sharelet_host::store::dealer::DealerStore;
 use sharelet_host::store::host::{HostStore, Quota};
 use sharelet_host::store::identity::Own;
+use sharelet_host::store::keys::{KeysFolder, provision};
 use sharelet_host::store::peers::{Paired, folder_of};
 use sharelet_link::service::{self, Limits, Service};
 use sharelet_link::tcp::Listener;
@@ -164,7 +165,8 @@ fn start(model: &sharelet_model::Model) -> PyResult<Loopback> {
         FileCounter::create(&counter_of(&key), made.key_id())?;
         made.save(&key)
     };
-    provision::<StoreError>(&at("dealer-state"), device.0.party.name, false, give)
+    let keys = KeysFolder::of(&at("dealer-state"));
+    provision::<StoreError>(&keys, device.0.party.name, false, give)
         .map_err(failed)?;
     let file = at("model.slt");
     model.save(&file).map_err(failed)?;

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::common::{LinkArgs, announce, serve_until_stopped};
 use super::monitor::MonitorArgs;
+use super::store::SharedArgs;
 use sharelet_host::dealer::{Dealer, MODELS};
 use sharelet_host::store::dealer::DealerStore;
 use sharelet_link::Role;
@@ -26,6 +27,8 @@ pub struct DealerArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7100")]
     pub listen: String,
     #[command(flatten)]
+    shared: SharedArgs,
+    #[command(flatten)]
     monitor: MonitorArgs,
     #[command(flatten)]
     link: LinkArgs,
@@ -36,7 +39,10 @@ pub struct DealerArgs {
 /// # Errors
 /// The state cannot be used, or the address not be listened on.
 pub fn run(args: &DealerArgs) -> Result<()> {
-    let store = DealerStore::open(&args.state)?;
+    let store = match args.shared.open(&args.link, &args.state)? {
+        Some(shared) => DealerStore::shared(shared),
+        None => DealerStore::open(&args.state)?,
+    };
     let route = args.link.route(Role::Dealer)?;
     serve_until_stopped(async move |stop| {
         let listener = Listener::bind(&args.listen, route).await?;

@@ -6,14 +6,16 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use sharelet_core::DeviceId;
-use sharelet_host::store::dealer;
+use sharelet_host::store::engine::Registry;
 use sharelet_host::store::identity::Own;
+use sharelet_host::store::keys::KeysFolder;
 use sharelet_host::store::peers::folder_of;
 use sharelet_link::monitor::{self, DeviceFigures};
 use sharelet_link::{Party, Role};
 
 use super::common::{output, until_stopped};
 use super::monitor::address_of;
+use super::store::DealerStoreArgs;
 use super::top::ago;
 use super::units::parse_name;
 
@@ -29,6 +31,8 @@ pub struct DevicesArgs {
     /// The dealer's state, if it is on this machine.
     #[arg(long, value_name = "DIR")]
     pub dealer_state: Option<PathBuf>,
+    #[command(flatten)]
+    dealer: DealerStoreArgs,
     /// Where the host that runs tells its figures: what was given to its `--monitor`.
     #[arg(long, value_name = "[ADDRESS:]PORT")]
     pub monitor: Option<String>,
@@ -69,6 +73,12 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
     Ok(())
 }
 
+/// Where the dealer has its devices, if it can be reached from here.
+fn registry(args: &DevicesArgs) -> Result<Option<Box<dyn Registry>>> {
+    let folder = args.dealer_state.as_deref().map(KeysFolder::of);
+    Ok(args.dealer.open()?.or(folder.map(|folder| Box::new(folder) as Box<dyn Registry>)))
+}
+
 fn revoke(args: &DevicesArgs, name: DeviceId) -> Result<()> {
     let peers = folder_of(&args.id);
     let mut known = false;
@@ -79,19 +89,20 @@ fn revoke(args: &DevicesArgs, name: DeviceId) -> Result<()> {
             known = true;
         }
     }
-    if let Some(state) = &args.dealer_state {
-        known |= dealer::forget(state, name)?;
+    let registry = registry(args)?;
+    if let Some(registry) = &registry {
+        known |= registry.forget_key(name)?;
     }
     if !known {
         bail!("is not known here; `sharelet devices` lists who is");
     }
-    let dealt = if args.dealer_state.is_some() { "" } else { "; the dealer still has its key" };
+    let dealt = if registry.is_some() { "" } else { "; the dealer still has its key" };
     output(&format!("{name} is revoked{dealt}\n"))
 }
 
 fn list(args: &DevicesArgs) -> Result<()> {
     let peers = folder_of(&args.id).all()?;
-    let keys = args.dealer_state.as_deref().map(dealer::known).transpose()?;
+    let keys = registry(args)?.map(|registry| registry.devices()).transpose()?;
     let live: Option<BTreeMap<String, DeviceFigures>> = match &args.monitor {
         Some(wanted) => Some(figures(&address_of(wanted))?),
         None => None,

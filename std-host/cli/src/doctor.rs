@@ -124,19 +124,20 @@ impl Findings {
         let shown = path.display();
         let is_there = |record: &str| path.join(record).exists();
         let looked = if is_there(dealer::RECORD) {
-            DealerStore::open(path).map(|store| {
-                let (keys, models) = (store.device_count(), store.model_count());
-                format!("{shown}: a dealer with keys of {keys} devices and {models} masked models")
+            DealerStore::open(path).and_then(|store| {
+                let (keys, models) = (store.device_count()?, store.model_count()?);
+                let keys = format!("keys of {keys} devices and {models} masked models");
+                Ok(format!("{shown}: a dealer with {keys}"))
             })
         } else if is_there(host::RECORD) {
-            HostStore::open(path).map(|store| {
-                let stock = store.spool().stock();
+            HostStore::open(path).and_then(|store| {
+                let stock = store.stock()?;
                 let sessions: usize = stock.iter().map(|(_, sessions)| sessions).sum();
                 let (devices, none) = (stock.len(), stock.iter().filter(|(_, n)| *n == 0).count());
-                format!(
+                Ok(format!(
                     "{shown}: a host with {sessions} sessions ready for {devices} devices, none \
                      for {none} of them"
-                )
+                ))
             })
         } else {
             return self.wrong(format!("{shown}: no state of a dealer, host or server 1"));

@@ -16,6 +16,7 @@ use super::common::{
 };
 use super::monitor::MonitorArgs;
 use super::reload::{Watch, announce_models, look_after, no_models};
+use super::store::HostSharedArgs;
 use super::terminal::progress;
 use sharelet_host::alone;
 use sharelet_host::dealer::client::{Client, ClientError};
@@ -51,10 +52,6 @@ pub struct HostArgs {
     /// devices are `sharelet device --prepare ot`, on PCs.
     #[arg(long, value_name = "SOURCE", value_enum, default_value_t)]
     pub prepare: Prepare,
-    /// With `--prepare ot`: keep inferences that devices prepare ahead of time, for `sharelet
-    /// prepare`.
-    #[arg(long)]
-    pub store: bool,
     /// Where seeds, session numbers and corrections are kept.
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
@@ -96,6 +93,8 @@ pub struct HostArgs {
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub devices: u32,
     #[command(flatten)]
+    shared: HostSharedArgs,
+    #[command(flatten)]
     answers: AnswerArgs,
     #[command(flatten)]
     monitor: MonitorArgs,
@@ -110,11 +109,14 @@ pub struct HostArgs {
 /// the model.
 pub fn run(args: &HostArgs) -> Result<()> {
     let quota = Quota { sessions_per_day: args.sessions_per_day, devices: args.devices };
-    let store = HostStore::open(&args.state)?.with_quota(quota);
     if args.prepare == Prepare::Ot {
-        return run_alone(args, store);
+        return run_alone(args, HostStore::open(&args.state)?.with_quota(quota));
     }
-    expect_absent(&[("store", args.store)], "a dealer; add --prepare ot")?;
+    let store = match args.shared.open(&args.link, &args.state)? {
+        Some(shared) => HostStore::shared(shared),
+        None => HostStore::open(&args.state)?,
+    };
+    let store = store.with_quota(quota);
     let dealer = given(args.dealer.as_deref(), "dealer")?.to_owned();
     let (limits, route) = (host::limits(), args.link.route(Role::Host)?);
     let client = Client::new(dealer, route.clone(), CONNECT, limits.stall);
@@ -192,6 +194,7 @@ async fn listen(args: &HostArgs, route: &Route) -> Result<Listener> {
 /// Serves devices that prepare with the host.
 fn run_alone(args: &HostArgs, store: HostStore) -> Result<()> {
     expect_absent(&[("dealer", args.dealer.is_some())], "--prepare ot")?;
+    args.shared.keeps()?;
     let Some(folder) = &args.models else {
         let path = given::<Path>(args.model.as_deref(), "model")?;
         let model = alone::served::Served::load(path)?;
@@ -226,7 +229,7 @@ async fn serve_alone(
     let (limits, route) = (host::limits(), args.link.route(Role::Host)?);
     let listener = listen(args, &route).await?;
     let models = (Models::new(models), name_of(&route));
-    let state = (store, args.state.clone(), args.store);
+    let state = (store, args.state.clone(), args.shared.keeps()?);
     let (sink, patience) = (Box::new(sink(printer)), Patience::default());
     let host = alone::host::Host::new(models, state, args.answer.into(), sink, patience);
     args.monitor.start(host.clone(), &stop).await?;

@@ -29,6 +29,8 @@ pub mod reload;
 pub mod server;
 pub mod settings;
 pub mod share;
+#[cfg_attr(not(feature = "nats"), path = "store_none.rs")]
+pub mod store;
 pub mod table;
 pub mod task;
 pub mod terminal;
@@ -112,6 +114,8 @@ enum Command {
     Open(open::OpenArgs),
     Inspect(inspect::InspectArgs),
     Share(share::ShareArgs),
+    #[cfg(feature = "nats")]
+    Store(store::StoreArgs),
     Collect(collect::CollectArgs),
     #[cfg(feature = "import")]
     Import(import::ImportArgs),
@@ -156,6 +160,8 @@ impl Cli {
             Command::Explain(args) => explain::run(&args),
             Command::Inspect(args) => inspect::run(&args),
             Command::Share(args) => share::run(args),
+            #[cfg(feature = "nats")]
+            Command::Store(args) => store::run(&args),
             Command::Collect(args) => collect::run(&args),
             #[cfg(feature = "import")]
             Command::Import(args) => Ok(import::run(args)?),

@@ -9,14 +9,16 @@ use sharelet_core::{DeviceId, Key};
 use sharelet_flash::page::KeyPage;
 use sharelet_flash::{counter, ratchets};
 
-use super::common::{WrongArguments, counter_of, expect_none, output};
+use super::common::{WrongArguments, counter_of, expect_none, given, output};
 use super::pair::Peer;
+use super::store::DealerStoreArgs;
 use super::terminal::progress;
 use super::units::parse_name;
 use sharelet_host::store::counter::FileCounter;
-use sharelet_host::store::dealer;
+use sharelet_host::store::engine::Registry;
 use sharelet_host::store::identity::{Own, card_of};
 use sharelet_host::store::key::{DeviceKey, random_key};
+use sharelet_host::store::keys::{self, KeysFolder};
 use sharelet_host::store::page;
 use sharelet_link::files::{private_directory, write_file};
 use sharelet_link::{Party, Role};
@@ -43,6 +45,8 @@ pub struct ProvisionArgs {
     /// The dealer's state directory, if it is on this machine. Else NAME.dealer is for the dealer.
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    #[command(flatten)]
+    dealer: DealerStoreArgs,
     /// A peer to be paired with, as by `sharelet pair`: its identity, if it is on this machine, or
     /// its card. The host of a device, or the two servers of a data party.
     #[arg(long = "peer", value_name = "FILE")]
@@ -67,7 +71,6 @@ pub struct ProvisionArgs {
     #[arg(
         long,
         value_name = "NAME.dealer",
-        requires = "state",
         conflicts_with_all = ["names", "from", "peers", "page"],
     )]
     pub take: Option<PathBuf>,
@@ -122,10 +125,12 @@ impl Files {
 /// # Errors
 /// A file cannot be written, or a peer not be paired; existing keys stay unless `--force` is given.
 pub fn run(args: &ProvisionArgs) -> Result<()> {
-    if let (Some(file), Some(state)) = (&args.take, &args.state) {
+    let registry = registry(args)?;
+    let registry = registry.as_deref();
+    if let Some(file) = &args.take {
         let key = DeviceKey::load(file)?;
         let device = key.device;
-        dealer::take_over(state, &key, args.force)?;
+        given(registry, "state")?.put_key(&key, args.force)?;
         tracing::info!(%device, "the dealer knows the key; remove {}", file.display());
         return Ok(());
     }
@@ -157,7 +162,7 @@ pub fn run(args: &ProvisionArgs) -> Result<()> {
         _ => ProgressBar::hidden(),
     };
     for name in names {
-        provision(args, name, &peers)?;
+        provision(args, registry, name, &peers)?;
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -198,7 +203,26 @@ fn expect_new(args: &ProvisionArgs, name: DeviceId) -> Result<()> {
     others.into_iter().filter(|_| has_identity).try_for_each(|path| expect_none(path, args.force))
 }
 
-fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()> {
+/// Where a dealer has its devices, if it can be reached from here.
+fn registry(args: &ProvisionArgs) -> Result<Option<Box<dyn Registry>>> {
+    match (args.dealer.open()?, &args.state) {
+        (Some(_), Some(_)) => {
+            let wrong = "--state and --dealer-store: a dealer has one of the two";
+            Err(WrongArguments(wrong.to_owned()).into())
+        }
+        (Some(store), None) => Ok(Some(store)),
+        (None, state) => {
+            Ok(state.as_deref().map(|state| Box::new(KeysFolder::of(state)) as Box<dyn Registry>))
+        }
+    }
+}
+
+fn provision(
+    args: &ProvisionArgs,
+    registry: Option<&dyn Registry>,
+    name: DeviceId,
+    peers: &[Peer],
+) -> Result<()> {
     let files = Files::of(name, &args.output);
     let (key, numbers) = (&files.key, counter_of(&files.key));
     let role = match args.role {
@@ -254,9 +278,9 @@ fn provision(args: &ProvisionArgs, name: DeviceId, peers: &[Peer]) -> Result<()>
         }
         Ok(())
     };
-    match (&args.state, args.role) {
-        (Some(state), Provisioned::Device | Provisioned::Server0) => {
-            dealer::provision(state, name, args.force, give)?;
+    match (registry, args.role) {
+        (Some(registry), Provisioned::Device | Provisioned::Server0) => {
+            keys::provision(registry, name, args.force, give)?;
         }
         (None, Provisioned::DataParty) => give(&DeviceKey::generate(name)?)?,
         (Some(_), Provisioned::DataParty) => {

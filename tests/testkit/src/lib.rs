@@ -21,6 +21,7 @@ pub mod frames;
 pub mod graphs;
 pub mod hex;
 pub mod model;
+pub mod nats;
 pub mod onnx;
 pub mod outsource;
 pub mod owners;

@@ -21,8 +21,9 @@ use sharelet_host::dealer::{Dealer, MODELS};
 use sharelet_host::server::training::run::{self, Correlations, Progress, Report, RunError, Setup};
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::datasets::Datasets;
-use sharelet_host::store::dealer::{DealerStore, provision};
+use sharelet_host::store::dealer::DealerStore;
 use sharelet_host::store::key::DeviceKey;
+use sharelet_host::store::keys::{KeysFolder, provision};
 use sharelet_host::store::training::{Checkpoints, Share};
 use sharelet_link::Connection;
 use sharelet_link::Route;
@@ -147,7 +148,8 @@ impl Room {
             FileCounter::create(&self.path("server-0.counter"), key.key_id())?;
             key.save(&self.path("server-0.key"))
         };
-        provision(&self.path("dealer"), DeviceId::new("server-0").unwrap(), true, give).unwrap();
+        let keys = KeysFolder::of(&self.path("dealer"));
+        provision(&keys, DeviceId::new("server-0").unwrap(), true, give).unwrap();
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

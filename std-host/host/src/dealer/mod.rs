@@ -238,9 +238,11 @@ impl Dealer {
             let most = self.most;
             self.blocking(move |dealer| {
                 if let Some(owner) = peer {
-                    dealer.store.make_room(owner, MODELS_OF_OWNER as usize);
+                    let made = dealer.store.make_room(owner, MODELS_OF_OWNER as usize);
+                    made.map_err(|error| state(&error))?;
                 }
-                let is_full = dealer.store.model_count() >= most as usize;
+                let count = dealer.store.model_count().map_err(|error| state(&error))?;
+                let is_full = count >= most as usize;
                 if is_full { Err(Refusal::TooManyModels { limit: most }) } else { Ok(()) }
             })
             .await?;

@@ -235,20 +235,20 @@ impl Host {
             // Whoever asks is told why, and the log says so at a bounded rate.
             HostError::Refused(Refusal::NoModel)
         })?;
+        // What other hosts keep and spend is looked at anew.
         let known = self
             .devices()
             .get(&device)
             .map(|slot| slot.provider.clone())
-            .filter(|known| known.key() == key && Arc::ptr_eq(known.model(), &model));
+            .filter(|known| known.key() == key && Arc::ptr_eq(known.model(), &model))
+            .filter(|_| !self.source.store.is_shared());
         if let Some(provider) = known {
             return Ok(provider);
         }
         let source = self.source.clone();
         let made =
             tokio::task::spawn_blocking(move || Provider::new(source, model, device, key)).await;
-        Ok(made.unwrap_or(Err(StoreError::Locked {
-            path: self.source.store.spool().directory().to_owned(),
-        }))?)
+        Ok(made.unwrap_or_else(|_| Err(StoreError::Contended { device: device.to_string() }))?)
     }
 
     /// Asks the dealer whether it knows the device by this key. A dealer that is away does not
@@ -256,7 +256,7 @@ impl Host {
     pub(crate) async fn ask_about(
         &self,
         device: DeviceId,
-        provider: &Provider,
+        provider: &Arc<Provider>,
         visit: &Visit,
     ) -> Result<(), HostError> {
         let before = provider.before_status();
@@ -265,8 +265,8 @@ impl Host {
                 return Err(HostError::Refused(Refusal::UnknownDevice));
             }
             Ok(Ok(status)) => {
-                return tokio::task::block_in_place(|| provider.set_status(status, before))
-                    .map_err(HostError::Refused);
+                let provider = provider.clone();
+                return blocking(device, move || provider.set_status(status, before)).await;
             }
             Ok(Err(error)) => match error.refusal() {
                 Some(dealer_wire::Refusal::UnknownDevice) => {
@@ -280,7 +280,9 @@ impl Host {
                 visit.warn(format_args!("{device}: the dealer at {dealer} does not answer"));
             }
         }
-        if provider.is_known()? { Ok(()) } else { Err(HostError::Refused(Refusal::NoCorrelations)) }
+        let provider = provider.clone();
+        let known = blocking(device, move || Ok(provider.is_known()?)).await?;
+        if known { Ok(()) } else { Err(HostError::Refused(Refusal::NoCorrelations)) }
     }
 
     /// Makes this the device's connection; an older one ends.
@@ -361,6 +363,15 @@ impl Host {
             }
         }
     }
+}
+
+/// Runs what asks the store beside the tasks that wait for the network.
+async fn blocking<T: Send + 'static>(
+    device: DeviceId,
+    work: impl FnOnce() -> Result<T, HostError> + Send + 'static,
+) -> Result<T, HostError> {
+    let ended = |_| Err(StoreError::Contended { device: device.to_string() }.into());
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(ended)
 }
 
 /// Grants a session; its number, and its corrections.
@@ -454,8 +465,8 @@ impl Watched for Host {
 
     fn expect_ready(&self) -> Result<(), String> {
         let client = &self.source.client;
-        let stock = || self.source.store.spool().stock();
-        if client.is_reached() || stock().iter().any(|(_, sessions)| *sessions > 0) {
+        let stock = || self.source.store.stock().map_err(|error| error.to_string());
+        if client.is_reached() || stock()?.iter().any(|(_, sessions)| *sessions > 0) {
             return Ok(());
         }
         let dealer = client.address();

@@ -18,8 +18,7 @@ use crate::dealer::client::{Client, ClientError};
 use crate::dealer::wire::{self, Deal, MAX_COUNT, StatusIs, Window, WireError};
 use crate::store::StoreError;
 use crate::store::host::HostStore;
-use crate::store::spool::Origin;
-use sharelet_link::files::FileError;
+use crate::store::spool::{Origin, SpoolError};
 use sharelet_link::pauses::Pauses;
 
 /// How far ahead corrections are kept, and how patiently they are asked for.
@@ -47,7 +46,7 @@ enum FetchError {
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error("corrections cannot be kept: {0}")]
-    Spool(#[from] FileError),
+    Store(#[from] StoreError),
 }
 
 /// Is told how many sessions of a device are ready, of how many that are wanted.
@@ -124,6 +123,16 @@ impl State {
     }
 }
 
+/// What a device can have.
+enum Candidate {
+    /// The corrections of a session are there.
+    Ready(u64),
+    /// They are on their way.
+    Wait,
+    /// All that the device has ordered was dealt: this number takes it past them.
+    Past(u64),
+}
+
 /// The supply of one device with one key, for one model.
 #[derive(Debug)]
 pub struct Provider {
@@ -150,23 +159,21 @@ impl Provider {
         device: DeviceId,
         key: KeyId,
     ) -> Result<Arc<Self>, StoreError> {
-        let (next, spool) = (source.store.next_session(device, key)?, source.store.spool());
-        let (sessions, foreign): (Vec<u64>, Vec<u64>) = spool
-            .sessions(device)
-            .into_iter()
-            .filter(|&session| spool.origin(device, session).is_some_and(|of| of.key == key))
-            .partition(|&session| {
-                spool.origin(device, session).is_some_and(|of| of.model == model.masked_id)
-            });
+        let store = &source.store;
+        let next = store.next_session(device, key)?;
+        let sessions = store.sessions(device)?.into_iter();
+        let (sessions, foreign): (Vec<_>, Vec<_>) = sessions
+            .filter_map(|(session, origin)| Some((session, origin.filter(|of| of.key == key)?)))
+            .partition(|(_, origin)| origin.model == model.masked_id);
         if !foreign.is_empty() {
             let count = foreign.len();
             tracing::info!(%device, "{count} sessions dropped: dealt for another model");
         }
-        foreign.into_iter().for_each(|session| spool.remove(device, session));
-        let sessions = sessions.into_iter();
+        foreign.into_iter().for_each(|(session, _)| store.remove(device, session));
+        let sessions = sessions.into_iter().map(|(session, _)| session);
         let (ready, used): (BTreeSet<u64>, BTreeSet<u64>) =
             sessions.partition(|&session| session >= next);
-        used.into_iter().for_each(|session| spool.remove(device, session));
+        used.into_iter().for_each(|session| store.remove(device, session));
         let deal_from = ready.last().map_or(next, |last| last.saturating_add(1));
         let state = State { ready, wanted_from: next, deal_from, ..State::default() };
         let (state, missing, news, filling) =
@@ -222,9 +229,9 @@ impl Provider {
     ///
     /// # Errors
     /// [`Refusal::NoCorrelations`] if the dealer has forgotten sessions that it dealt: it would
-    /// deal them twice.
-    pub fn set_status(&self, status: StatusIs, before: u64) -> Result<(), Refusal> {
-        let (device, spool) = (self.device, self.source.store.spool());
+    /// deal them twice. [`HostError::Store`].
+    pub fn set_status(&self, status: StatusIs, before: u64) -> Result<(), HostError> {
+        let (device, store) = (self.device, &self.source.store);
         if status.next_session < before {
             tracing::error!(
                 %device,
@@ -233,19 +240,18 @@ impl Provider {
                 status.next_session,
                 before - 1,
             );
-            return Err(Refusal::NoCorrelations);
+            return Err(HostError::Refused(Refusal::NoCorrelations));
         }
-        let foreign = spool
-            .sessions(device)
-            .into_iter()
-            .filter(|&session| spool.origin(device, session).map(|of| of.key) != Some(self.key));
-        for session in foreign {
+        let sessions = store.sessions(device)?.into_iter();
+        let foreign =
+            sessions.filter(|(_, origin)| origin.map(|origin| origin.key) != Some(self.key));
+        for (session, _) in foreign {
             tracing::warn!(
                 %device,
                 session,
                 "corrections dropped: dealt under another key of the device",
             );
-            spool.remove(device, session);
+            store.remove(device, session);
         }
         let mut state = self.state();
         state.deal_from = state.deal_from.max(status.next_session);
@@ -276,16 +282,14 @@ impl Provider {
         }
     }
 
-    /// Takes the lowest usable session of the spool. Damaged entries are named, dropped, and the
-    /// next one is used.
+    /// Takes the lowest usable session that is there. Damaged corrections are named, dropped, and
+    /// the next session is used. Nothing is locked while the store is asked.
     fn try_take(&self, request: Request) -> Result<Option<Supplied>, HostError> {
-        let Request { next_session: device_next, order } = request;
-        let (model, store) = (&self.model, &self.source.store);
-        let (device, spool) = (self.device, store.spool());
-        let origin = Origin { model: model.masked_id, key: self.key };
-        store.expect_quota(device)?;
-        let mut state = self.state();
-        let used = store.next_session(device, self.key)?;
+        let (device, store) = (self.device, &self.source.store);
+        let standing = store.standing(device)?;
+        store.expect_quota_at(standing.as_ref())?;
+        let used = standing.map_or(0, |entry| entry.spent.next(self.key));
+        let device_next = request.next_session;
         if device_next < used {
             tracing::info!(
                 %device,
@@ -293,41 +297,46 @@ impl Provider {
                 used - 1,
             );
         }
-        let from = used.max(device_next);
+        for session in self.begin(request, used.max(device_next)) {
+            store.remove(device, session);
+        }
+        loop {
+            match self.candidate(device_next)? {
+                Candidate::Wait => return Ok(None),
+                Candidate::Past(session) => {
+                    return Ok(Some(Supplied { session, corrections: None }));
+                }
+                Candidate::Ready(session) => {
+                    if let Some(corrections) = self.spend(session)? {
+                        return Ok(Some(Supplied { session, corrections: Some(corrections) }));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes what a device asks for, who goes on with session `from`. Returns the sessions that it
+    /// has gone past.
+    fn begin(&self, request: Request, from: u64) -> BTreeSet<u64> {
+        let Request { next_session: first, order } = request;
+        let mut state = self.state();
         state.wanted_from = from;
-        state.ordered = Some(Window { first: device_next, count: ORDER_SESSIONS, order });
+        state.ordered = Some(Window { first, count: ORDER_SESSIONS, order });
+        let usable = state.ready.split_off(&from);
+        core::mem::replace(&mut state.ready, usable)
+    }
+
+    /// What a device can have now that asks from session `device_next` on.
+    fn candidate(&self, device_next: u64) -> Result<Candidate, HostError> {
         let in_reach =
             |session: u64| session - device_next <= ORDER_SESSIONS.into() && session < u64::MAX;
-        let usable = state.ready.split_off(&from);
-        let skipped = core::mem::replace(&mut state.ready, usable);
-        skipped.into_iter().for_each(|session| spool.remove(device, session));
-        while let Some(session) = state.ready.pop_first() {
-            if !in_reach(session) {
-                state.ready.insert(session);
-                return Err(HostError::Refused(Refusal::SessionNumber));
+        let mut state = self.state();
+        if let Some(session) = state.ready.pop_first() {
+            if in_reach(session) {
+                return Ok(Candidate::Ready(session));
             }
-            let read = spool.get(device, session, &origin, model.correction_bytes);
-            if read.is_ok() {
-                // Recorded before the device hears of it, on disk.
-                if let Err(error) = store.consume(device, self.key, session) {
-                    // Not used: it waits until the disk has space again.
-                    state.ready.insert(session);
-                    return Err(error.into());
-                }
-            }
-            spool.remove(device, session);
-            match read {
-                Ok(corrections) => {
-                    return Ok(Some(Supplied { session, corrections: Some(corrections) }));
-                }
-                Err(error) => {
-                    tracing::warn!(
-                        %device,
-                        session,
-                        "corrections dropped, the next session is used: {error}",
-                    )
-                }
-            }
+            state.ready.insert(session);
+            return Err(HostError::Refused(Refusal::SessionNumber));
         }
         let first = state.first();
         match state.refusal {
@@ -336,9 +345,43 @@ impl Provider {
                 state.ordered = None;
                 Err(HostError::Refused(refusal))
             }
-            _ if state.left() > 0 => Ok(None),
-            _ if in_reach(first) => Ok(Some(Supplied { session: first, corrections: None })),
+            _ if state.left() > 0 => Ok(Candidate::Wait),
+            _ if in_reach(first) => Ok(Candidate::Past(first)),
             _ => Err(HostError::Refused(Refusal::SessionNumber)),
+        }
+    }
+
+    /// Spends a session that is nobody else's any more: its corrections, unless they are damaged.
+    /// Its number is recorded before the device hears of it.
+    fn spend(&self, session: u64) -> Result<Option<Vec<u8>>, HostError> {
+        let (model, store, device) = (&self.model, &self.source.store, self.device);
+        let origin = Origin { model: model.masked_id, key: self.key };
+        // Where it was not used: it waits until the store is there again, or has space.
+        let back = |error: StoreError| {
+            self.state().ready.insert(session);
+            HostError::from(error)
+        };
+        match store.get(device, session, &origin, model.correction_bytes) {
+            Ok(corrections) => {
+                match store.consume(device, self.key, session) {
+                    Ok(()) => {}
+                    // Another host was faster.
+                    Err(StoreError::SessionUsed { .. }) if store.is_shared() => return Ok(None),
+                    Err(error) => return Err(back(error)),
+                }
+                store.remove(device, session);
+                Ok(Some(corrections))
+            }
+            Err(SpoolError::Store(error)) => Err(back(*error)),
+            Err(error) => {
+                store.remove(device, session);
+                tracing::warn!(
+                    %device,
+                    session,
+                    "corrections dropped, the next session is used: {error}",
+                );
+                Ok(None)
+            }
         }
     }
 
@@ -426,7 +469,7 @@ impl Provider {
         if self.state().full {
             let (source, device) = (self.source.clone(), self.device);
             let bytes = self.model.correction_bytes;
-            let probe = move || source.store.spool().expect_room(device, bytes);
+            let probe = move || source.store.expect_room(device, bytes);
             tokio::task::spawn_blocking(probe).await.unwrap_or(Ok(()))?;
             self.state().full = false;
         }
@@ -467,7 +510,7 @@ impl Provider {
         while let Some((session, corrections)) = dealt.next().await? {
             let origin = Origin { model: model.masked_id, key: self.key };
             let (source, device) = (self.source.clone(), self.device);
-            let put = move || source.store.spool().put(device, session, &origin, &corrections);
+            let put = move || source.store.put(device, session, &origin, &corrections);
             let put = tokio::task::spawn_blocking(put).await;
             let mut state = self.state();
             state.deal_from = session + 1;

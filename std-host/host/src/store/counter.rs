@@ -27,11 +27,13 @@ pub struct FileCounter {
 }
 
 impl FileCounter {
-    /// Makes the counter of a new key, in place of another key's.
+    /// Makes the counter of a new key, in place of another key's. A program that still counts under
+    /// that one notices, and does not count here.
     ///
     /// # Errors
     /// [`StoreError::File`].
     pub fn create(path: &Path, key: KeyId) -> Result<(), StoreError> {
+        let _alone = Lock::wait(&writing(path))?;
         write(path, 0, key)
     }
 
@@ -109,6 +111,7 @@ impl FileCounter {
     }
 
     fn record(&mut self, session: u64) -> Result<(), StoreError> {
+        let alone = Lock::wait(&writing(&self.path))?;
         let next = self.read()?;
         if next > session {
             return Err(StoreError::SessionUsed { session, next });
@@ -116,14 +119,24 @@ impl FileCounter {
         let next = session.checked_add(1).ok_or(StoreError::SessionUsed { session, next })?;
         // In this order, since a used key whose counter stands at 0 is refused.
         write(&self.path, next, self.key)?;
+        drop(alone);
         self.mark()
     }
 }
 
 /// The lock of a file.
 fn beside(path: &Path) -> PathBuf {
+    with_ending(path, ".lock")
+}
+
+/// The lock of who writes a counter: whose it is does not change between a look and a write.
+fn writing(path: &Path) -> PathBuf {
+    with_ending(path, ".writing")
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut lock = path.as_os_str().to_owned();
-    lock.push(".lock");
+    lock.push(ending);
     lock.into()
 }
 

@@ -32,6 +32,50 @@ pub enum StoreError {
         /// What it says.
         reason: Box<redb::Error>,
     },
+    /// A record of the database cannot be read.
+    #[error(
+        "{path}: a record is damaged; begin with an empty directory (a dealer's devices are then \
+        provisioned anew), never with an old copy",
+        path = path.display(),
+    )]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+    },
+    /// An older version of this program has made the state.
+    #[error(
+        "{path} was made by an older version of this program; begin with an empty directory, and \
+        provision a dealer's devices anew",
+        path = path.display(),
+    )]
+    Older {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Others replace a device's record all the time.
+    #[error("{device}: many hosts use its numbers at once; are there others with its key?")]
+    Contended {
+        /// The device.
+        device: String,
+    },
+    /// The state has seen another store.
+    #[error(
+        "{path} has used another store than this one, whose numbers may be unspent here; name the \
+        store of before, or begin with an empty directory if this one is new on purpose",
+        path = path.display(),
+    )]
+    OtherStore {
+        /// The state.
+        path: PathBuf,
+    },
+    /// A store beyond this machine.
+    #[error("the store at {at}: {source}")]
+    Remote {
+        /// Its address.
+        at: String,
+        /// What is wrong.
+        source: Box<dyn core::error::Error + Send + Sync>,
+    },
     /// The record of dealt sessions is gone, while the keys are still there.
     #[error(
         "{path} is missing or empty, and with it the record of dealt sessions; begin with an empty \

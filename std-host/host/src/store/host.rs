@@ -1,28 +1,20 @@
 //! The host's state: the session numbers that were used, the seeds of weight masks, and the spool.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use redb::{
-    ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition,
-};
 use sharelet_core::keystream::{Key, KeyId};
 use sharelet_core::session::wire::control::DeviceId;
 
+use super::embedded::Embedded;
+use super::engine::{Entry, Store, change, next_session};
 use super::error::StoreError;
-use super::key::random_key;
-use super::spool::Spool;
-use super::state::State;
+use super::spent::Spent;
+use super::spool::{Origin, SpoolError};
 
 /// The file of the record of what was used.
 pub const RECORD: &str = "host.redb";
-/// Device and key to the lowest session number that was not used.
-const NEXT: TableDefinition<'_, (&[u8; 16], &[u8; 8]), u64> =
-    TableDefinition::new("next-session-of-key");
-/// Device to the latest day, since 1970, on which it was served, and its sessions on that day.
-const SERVED: TableDefinition<'_, &[u8; 16], (u64, u32)> = TableDefinition::new("served-on-day");
-/// SHA-256 of a model file to the seed of its weight mask.
-const SEEDS: TableDefinition<'_, &[u8; 32], &[u8; 32]> = TableDefinition::new("model-seeds");
 
 /// How much of a model is given away: whoever asks cleverly chosen questions learns an evaluation
 /// with each session.
@@ -37,6 +29,11 @@ pub struct Quota {
 impl Quota {
     /// As much as anybody likes.
     pub const NONE: Self = Self { sessions_per_day: u32::MAX, devices: u32::MAX };
+
+    fn expect(&self, within: bool) -> Result<(), StoreError> {
+        let Self { sessions_per_day, devices } = *self;
+        if within { Ok(()) } else { Err(StoreError::Quota { sessions_per_day, devices }) }
+    }
 }
 
 /// Days since 1970.
@@ -46,34 +43,29 @@ fn today() -> u64 {
     now.map_or(0, |now| now.as_secs() / DAY)
 }
 
-/// The host's state, locked. Calls block until what they promise is on disk.
+/// The host's state. Calls block until what they promise is durable.
+#[derive(Clone, Debug)]
 pub struct HostStore {
-    state: State,
-    spool: Spool,
+    store: Arc<dyn Store>,
     quota: Quota,
-}
-
-impl core::fmt::Debug for HostStore {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("HostStore").field("path", &self.state.path).finish_non_exhaustive()
-    }
+    /// Whether other hosts use it, too.
+    shared: bool,
 }
 
 impl HostStore {
-    /// Opens the state, and makes it if there is none.
+    /// Opens the state in a directory, locked, and makes it if there is none.
     ///
     /// # Errors
     /// [`StoreError::Locked`] if another process uses it.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let state = State::open(directory, RECORD)?;
-        let spool = Spool::open(directory.join("spool"))?;
-        state.write(|transaction| {
-            transaction.open_table(NEXT)?;
-            transaction.open_table(SERVED)?;
-            transaction.open_table(SEEDS)?;
-            Ok(Ok(()))
-        })?;
-        Ok(Self { state, spool, quota: Quota::NONE })
+        let store = Arc::new(Embedded::open(directory, RECORD)?);
+        Ok(Self { store, quota: Quota::NONE, shared: false })
+    }
+
+    /// The state in a store that other hosts use, too.
+    #[must_use]
+    pub fn shared(store: Arc<dyn Store>) -> Self {
+        Self { store, quota: Quota::NONE, shared: true }
     }
 
     /// The same, with a limit to what it serves.
@@ -88,63 +80,67 @@ impl HostStore {
         self.quota
     }
 
+    /// Whether other hosts use it, too: what one has seen is old when it looks again.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        self.shared
+    }
+
     /// Sessions that `device` has had today.
     ///
     /// # Errors
-    /// [`StoreError::Database`].
+    /// [`StoreError`].
     pub fn served_today(&self, device: DeviceId) -> Result<u32, StoreError> {
-        self.state.with(|database| {
-            let table = database.begin_read()?.open_table(SERVED)?;
-            let served = table.get(device.as_bytes())?.map(|served| served.value());
-            Ok(served.filter(|(day, _)| *day >= today()).map_or(0, |(_, sessions)| sessions))
-        })
+        Ok(self.store.spent(device)?.map_or(0, |entry| entry.spent.on(today())))
+    }
+
+    /// How `device` stands now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn standing(&self, device: DeviceId) -> Result<Option<Entry>, StoreError> {
+        self.store.spent(device)
     }
 
     /// Whether `device` may have one more session today.
     ///
     /// # Errors
-    /// [`StoreError::Quota`], [`StoreError::Database`].
+    /// [`StoreError::Quota`], and others.
     pub fn expect_quota(&self, device: DeviceId) -> Result<(), StoreError> {
-        self.expect_quota_on(today(), device)
+        let entry = self.store.spent(device)?;
+        self.within(today(), entry.as_ref().map(|entry| &entry.spent))
     }
 
-    fn expect_quota_on(&self, day: u64, device: DeviceId) -> Result<(), StoreError> {
+    /// Whether a device that stands so may have one more session today.
+    ///
+    /// # Errors
+    /// [`StoreError::Quota`], and others.
+    pub fn expect_quota_at(&self, standing: Option<&Entry>) -> Result<(), StoreError> {
+        self.within(today(), standing.map(|entry| &entry.spent))
+    }
+
+    fn within(&self, day: u64, spent: Option<&Spent>) -> Result<(), StoreError> {
         let Quota { sessions_per_day, devices } = self.quota;
-        let within = self.state.with(|database| {
-            let table = database.begin_read()?.open_table(SERVED)?;
-            let served = table.get(device.as_bytes())?.map(|served| served.value());
-            Ok(match served {
-                // A clock that was set back begins no new day.
-                Some((latest, sessions)) if latest >= day => sessions < sessions_per_day,
-                Some(_) => sessions_per_day > 0,
-                None => table.len()? < u64::from(devices),
-            })
-        })?;
-        if within { Ok(()) } else { Err(StoreError::Quota { sessions_per_day, devices }) }
-    }
-
-    /// The spool of corrections.
-    #[must_use]
-    pub fn spool(&self) -> &Spool {
-        &self.spool
+        self.quota.expect(match spent {
+            Some(spent) => spent.on(day) < sessions_per_day,
+            None if devices == u32::MAX => sessions_per_day > 0,
+            None => sessions_per_day > 0 && self.store.spenders()? < u64::from(devices),
+        })
     }
 
     /// The lowest session number that was not used with `device` and `key`; 0 if none was.
     ///
     /// # Errors
-    /// [`StoreError::Database`].
+    /// [`StoreError`].
     pub fn next_session(&self, device: DeviceId, key: KeyId) -> Result<u64, StoreError> {
-        self.state.with(|database| {
-            let table = database.begin_read()?.open_table(NEXT)?;
-            Ok(table.get((device.as_bytes(), &key))?.map_or(0, |next| next.value()))
-        })
+        next_session(&*self.store, device, key)
     }
 
     /// Records `session`, and every number below it, as used.
     ///
     /// # Errors
-    /// [`StoreError::SessionUsed`] if it was used; [`StoreError::Database`] if the record cannot be
-    /// made: in both cases the session must not begin.
+    /// [`StoreError::SessionUsed`] if it was used, [`StoreError::Quota`] if the device has had what
+    /// it may have; or the record cannot be made: in all cases the session must not begin.
     pub fn consume(&self, device: DeviceId, key: KeyId, session: u64) -> Result<(), StoreError> {
         self.consume_on(today(), device, key, session)
     }
@@ -156,59 +152,90 @@ impl HostStore {
         key: KeyId,
         session: u64,
     ) -> Result<(), StoreError> {
-        self.state.write(|transaction| {
-            let mut table = transaction.open_table(NEXT)?;
-            let next = table.get((device.as_bytes(), &key))?.map_or(0, |next| next.value());
-            let Some(after) = session.checked_add(1).filter(|_| session >= next) else {
-                return Ok(Err(StoreError::SessionUsed { session, next }));
-            };
-            table.insert((device.as_bytes(), &key), after)?;
-            count(transaction, day, device)?;
-            Ok(Ok(()))
+        change(&*self.store, device, |spent, new| {
+            self.within(day, (!new).then_some(&*spent))?;
+            spent.spend(key, session, 1)?;
+            spent.count(day);
+            Ok(())
         })
     }
 
     /// Counts a session of a device that brings its own correlations.
     ///
     /// # Errors
-    /// [`StoreError::Quota`], [`StoreError::Database`]: in both cases the session must not begin.
+    /// [`StoreError::Quota`], and others: in all cases the session must not begin.
     pub fn serve(&self, device: DeviceId) -> Result<(), StoreError> {
-        self.expect_quota(device)?;
-        self.state.write(|transaction| Ok(Ok(count(transaction, today(), device)?)))
-    }
-
-    /// The seed of the weight mask of the model file with digest `model`; a new one at the first
-    /// call.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`], [`StoreError::Randomness`].
-    pub fn model_seed(&self, model: &[u8; 32]) -> Result<Key, StoreError> {
-        let fresh = random_key()?;
-        self.state.write(|transaction| {
-            let mut table = transaction.open_table(SEEDS)?;
-            if let Some(seed) = table.get(model)? {
-                return Ok(Ok(Key::from_bytes(*seed.value())));
-            }
-            table.insert(model, fresh.expose())?;
-            Ok(Ok(Key::from_bytes(*fresh.expose())))
+        change(&*self.store, device, |spent, new| {
+            self.within(today(), (!new).then_some(&*spent))?;
+            spent.count(today());
+            Ok(())
         })
     }
-}
 
-/// Counts a session of a device on a day.
-fn count(
-    transaction: &redb::WriteTransaction,
-    day: u64,
-    device: DeviceId,
-) -> Result<(), redb::Error> {
-    let mut served = transaction.open_table(SERVED)?;
-    let latest = served.get(device.as_bytes())?.map(|served| served.value());
-    let (day, sessions) = match latest {
-        Some((latest, sessions)) if latest >= day => (latest, sessions.saturating_add(1)),
-        _ => (day, 1),
-    };
-    served.insert(device.as_bytes(), (day, sessions))?;
-    Ok(())
+    /// The seed of the weight mask of the model file with digest `model`: always the same.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn model_seed(&self, model: &[u8; 32]) -> Result<Key, StoreError> {
+        self.store.seed(model)
+    }
+
+    /// As [`Store::sessions`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn sessions(&self, device: DeviceId) -> Result<Vec<(u64, Option<Origin>)>, StoreError> {
+        self.store.sessions(device)
+    }
+
+    /// As [`Store::stock`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn stock(&self) -> Result<Vec<(DeviceId, usize)>, StoreError> {
+        self.store.stock()
+    }
+
+    /// As [`Store::expect_room`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn expect_room(&self, device: DeviceId, bytes: usize) -> Result<(), StoreError> {
+        self.store.expect_room(device, bytes)
+    }
+
+    /// As [`Store::put`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn put(
+        &self,
+        device: DeviceId,
+        session: u64,
+        origin: &Origin,
+        corrections: &[u8],
+    ) -> Result<(), StoreError> {
+        self.store.put(device, session, origin, corrections)
+    }
+
+    /// As [`Store::get`].
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub fn get(
+        &self,
+        device: DeviceId,
+        session: u64,
+        origin: &Origin,
+        expected_bytes: usize,
+    ) -> Result<Vec<u8>, SpoolError> {
+        self.store.get(device, session, origin, expected_bytes)
+    }
+
+    /// As [`Store::remove`].
+    pub fn remove(&self, device: DeviceId, session: u64) {
+        self.store.remove(device, session);
+    }
 }
 
 #[cfg(test)]
@@ -222,9 +249,12 @@ mod tests {
         let quota = Quota { sessions_per_day: 2, devices: 2 };
         let open = || HostStore::open(directory.path()).expect("opens").with_quota(quota);
         let store = open();
-        let may = |store: &HostStore, day, device| match store.expect_quota_on(day, name(device)) {
-            Err(StoreError::Quota { .. }) => false,
-            other => other.map(|()| true).expect("reads"),
+        let may = |store: &HostStore, day, device| {
+            let standing = store.standing(name(device)).expect("reads");
+            match store.within(day, standing.as_ref().map(|entry| &entry.spent)) {
+                Err(StoreError::Quota { .. }) => false,
+                other => other.map(|()| true).expect("reads"),
+            }
         };
         for session in 0..2 {
             assert!(may(&store, 100, "a"));
@@ -234,7 +264,8 @@ mod tests {
         drop(store);
         let store = open();
         // Neither a new key nor a clock that is set back gives more.
-        store.consume_on(99, name("a"), [2; 8], 0).expect("unused");
+        let refused = store.consume_on(99, name("a"), [2; 8], 0);
+        assert!(matches!(refused, Err(StoreError::Quota { .. })), "{refused:?}");
         assert!(!may(&store, 100, "a") && !may(&store, 99, "a") && may(&store, 101, "a"));
         store.consume_on(100, name("b"), [1; 8], 0).expect("unused");
         assert!(!may(&store, 101, "c") && may(&store, 100, "b"));

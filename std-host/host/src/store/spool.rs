@@ -59,6 +59,15 @@ pub enum SpoolError {
         /// The file.
         path: PathBuf,
     },
+    /// The store does not answer: the corrections are not dropped.
+    #[error(transparent)]
+    Store(#[from] Box<super::error::StoreError>),
+    /// What another machine has kept is damaged, or is not there.
+    #[error("session {session} is not whole in the store")]
+    Missing {
+        /// The session.
+        session: u64,
+    },
     /// Dealt for another session, model or key, or not a spool file at all.
     #[error(
         "{path}: dealt for another session, model, or key of the device",

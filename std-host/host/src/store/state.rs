@@ -16,6 +16,12 @@ pub(super) struct State {
     pub(super) path: PathBuf,
 }
 
+impl core::fmt::Debug for State {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("State").field(&self.path).finish()
+    }
+}
+
 impl State {
     pub(super) fn open(directory: &Path, name: &str) -> Result<Self, StoreError> {
         private_directory(directory)?;

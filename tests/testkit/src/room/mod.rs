@@ -28,9 +28,10 @@ use sharelet_host::host::provider::{Source, Supply};
 use sharelet_host::host::{Host, HostAnswer, Patience};
 use sharelet_host::store::StoreError;
 use sharelet_host::store::counter::FileCounter;
-use sharelet_host::store::dealer::{DealerStore, provision};
+use sharelet_host::store::dealer::DealerStore;
 use sharelet_host::store::host::HostStore;
 use sharelet_host::store::key::DeviceKey;
+use sharelet_host::store::keys::{KeysFolder, provision};
 use sharelet_link::Route;
 use sharelet_link::pauses::Pauses;
 use sharelet_link::service::{self, Limits, Service, Visit};
@@ -202,7 +203,7 @@ impl Room {
     pub fn provision(&self, name: &str) {
         let device = DeviceId::new(name).expect("a name");
         let give = |key: &_| self.give(name, key);
-        provision(&self.path("dealer"), device, true, give).expect("provisions");
+        provision(&KeysFolder::of(&self.path("dealer")), device, true, give).expect("provisions");
     }
 
     /// Writes a key, and its counter.

@@ -1,0 +1,239 @@
+//! `sharelet store`: state beyond one machine, and the options of who uses it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use sharelet_host::store::engine::{Registry, Store};
+use sharelet_host::store::identity::Own;
+use sharelet_link::Role;
+use sharelet_nats::{Access, Nats, Room, make};
+
+use super::common::{LinkArgs, WrongArguments, output};
+
+const EXAMPLES: &str = include_str!("examples/store.txt");
+
+/// Arguments of `sharelet store`.
+#[derive(Args, Debug, Clone)]
+#[command(about = "Keep state where many machines reach it", after_help = EXAMPLES)]
+pub struct StoreArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+enum What {
+    /// Make the store of a host or a dealer, or give one more room.
+    Make {
+        #[command(flatten)]
+        at: At,
+        /// Whose it is.
+        #[arg(long, value_name = "FILE.id")]
+        id: PathBuf,
+        /// Most megabytes of corrections and masked models.
+        #[arg(long, value_name = "N", default_value_t = 4096)]
+        max_megabytes: u64,
+        /// Servers of a cluster that keep each record: one that is lost loses nothing.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        replicas: usize,
+    },
+    /// Show what is in the store of a host or a dealer.
+    Show {
+        #[command(flatten)]
+        at: At,
+        /// Whose it is.
+        #[arg(long, value_name = "FILE.id")]
+        id: PathBuf,
+    },
+}
+
+/// Where a store is.
+#[derive(Args, Debug, Clone)]
+pub struct At {
+    /// The server of NATS, with JetStream: nats://HOST:PORT on this machine, tls://HOST:PORT
+    /// elsewhere, either with USER:PASSWORD@ before the host.
+    #[arg(value_name = "URL")]
+    url: String,
+    #[command(flatten)]
+    tls: Tls,
+}
+
+/// How a store proves who it is, and this program.
+#[derive(Args, Debug, Clone)]
+pub struct Tls {
+    /// Certificates of authorities that vouch for the store, beside the system's.
+    #[arg(long, value_name = "FILE")]
+    store_ca: Option<PathBuf>,
+    /// A certificate that this program shows to the store.
+    #[arg(long, value_name = "FILE", requires = "store_key")]
+    store_cert: Option<PathBuf>,
+    /// The key of that certificate.
+    #[arg(long, value_name = "FILE", requires = "store_cert")]
+    store_key: Option<PathBuf>,
+}
+
+impl Tls {
+    /// The store at an address.
+    ///
+    /// # Errors
+    /// The address is none.
+    pub fn access(&self, url: &str) -> Result<Access> {
+        let certificate = self.store_cert.clone().zip(self.store_key.clone());
+        let access = Access::new(url)?.with_authorities(self.store_ca.clone());
+        Ok(access.with_certificate(certificate))
+    }
+}
+
+/// A store that a dealer uses.
+#[derive(Args, Debug, Clone)]
+pub struct SharedArgs {
+    /// Keep the state in a store that other dealers of this name use, too: see `sharelet store
+    /// --help`. The state directory keeps what this machine has seen of it.
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+    #[command(flatten)]
+    tls: Tls,
+}
+
+impl SharedArgs {
+    /// The store, if one is named.
+    ///
+    /// # Errors
+    /// It cannot be used; or there is no identity, which its contents are sealed under.
+    pub fn open(&self, link: &LinkArgs, state: &Path) -> Result<Option<Arc<dyn Store>>> {
+        self.store.as_deref().map(|url| open(url, &self.tls, link, state)).transpose()
+    }
+}
+
+/// What a host keeps beside its state.
+#[derive(Args, Debug, Clone)]
+pub struct HostSharedArgs {
+    /// Keep the state in a store that other hosts of this name use, too: see `sharelet store
+    /// --help`. The state directory keeps what this machine has seen of it. With `--prepare ot`, and
+    /// without an address: keep inferences that devices prepare ahead of time, for `sharelet
+    /// prepare`.
+    #[arg(long, value_name = "URL", num_args = 0..=1)]
+    store: Option<Option<String>>,
+    #[command(flatten)]
+    tls: Tls,
+}
+
+impl HostSharedArgs {
+    /// The store, if one is named.
+    ///
+    /// # Errors
+    /// As [`SharedArgs::open`].
+    pub fn open(&self, link: &LinkArgs, state: &Path) -> Result<Option<Arc<dyn Store>>> {
+        match &self.store {
+            None => Ok(None),
+            Some(Some(url)) => Ok(Some(open(url, &self.tls, link, state)?)),
+            Some(None) => {
+                let wrong = "--store: give the address of one, or add --prepare ot";
+                Err(WrongArguments(wrong.to_owned()).into())
+            }
+        }
+    }
+
+    /// Whether inferences are kept that devices prepare, where there is no dealer.
+    ///
+    /// # Errors
+    /// A store is named.
+    pub fn keeps(&self) -> Result<bool> {
+        match &self.store {
+            Some(Some(_)) => {
+                let wrong = "--store with an address does not go with --prepare ot: what a device \
+                             prepares is kept by the host that it has met";
+                Err(WrongArguments(wrong.to_owned()).into())
+            }
+            flag => Ok(flag.is_some()),
+        }
+    }
+}
+
+fn open(url: &str, tls: &Tls, link: &LinkArgs, state: &Path) -> Result<Arc<dyn Store>> {
+    let id = link.id.as_deref().ok_or_else(|| {
+        let wrong = "--store: what is kept there is sealed under an identity; give --id";
+        WrongArguments(wrong.to_owned())
+    })?;
+    let access = tls.access(url)?;
+    let store = Nats::open(&access, &owner(id)?, Some(state))?;
+    tracing::info!("state is kept at {access}");
+    Ok(Arc::new(store))
+}
+
+/// A dealer's store, for who makes or forgets keys of devices.
+#[derive(Args, Debug, Clone)]
+pub struct DealerStoreArgs {
+    /// The dealer's store, where it has one beyond its machine.
+    #[arg(long, value_name = "URL", requires = "dealer_id")]
+    dealer_store: Option<String>,
+    /// The dealer's identity, under which its store is sealed.
+    #[arg(long, value_name = "FILE.id", requires = "dealer_store")]
+    dealer_id: Option<PathBuf>,
+    #[command(flatten)]
+    tls: Tls,
+}
+
+impl DealerStoreArgs {
+    /// The store, if one is named.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub fn open(&self) -> Result<Option<Box<dyn Registry>>> {
+        let (Some(url), Some(id)) = (&self.dealer_store, &self.dealer_id) else { return Ok(None) };
+        let own = owner(id)?;
+        if own.party.role != Role::Dealer {
+            let wrong = format!("{} is the identity of {}, no dealer", id.display(), own.party);
+            return Err(WrongArguments(wrong).into());
+        }
+        Ok(Some(Box::new(Nats::open(&self.tls.access(url)?, &own, None)?)))
+    }
+}
+
+/// The identity of who has a store.
+fn owner(id: &Path) -> Result<Own> {
+    let own = Own::load(id)?;
+    if !matches!(own.party.role, Role::Host | Role::Dealer) {
+        let wrong = format!("{}: hosts and dealers have stores, not {}", id.display(), own.party);
+        return Err(WrongArguments(wrong).into());
+    }
+    Ok(own)
+}
+
+/// Makes a store, or shows one.
+///
+/// # Errors
+/// It cannot be reached or used.
+pub fn run(args: &StoreArgs) -> Result<()> {
+    match &args.what {
+        What::Make { at, id, max_megabytes, replicas } => {
+            let (access, own) = (at.tls.access(&at.url)?, owner(id)?);
+            let room = Room { max_bytes: max_megabytes << 20, replicas: *replicas };
+            let made = make(&access, &own, room)?;
+            let done = if made { "made" } else { "has more room now" };
+            output(&format!("the store of {} at {access}: {done}\n", own.party))
+        }
+        What::Show { at, id } => {
+            let (access, own) = (at.tls.access(&at.url)?, owner(id)?);
+            let store = Nats::open(&access, &own, None)?;
+            let (spent, models) = (store.spenders()?, store.model_count()?);
+            let mut lines = format!("the store of {} at {access}\n", own.party);
+            lines += &format!("devices with spent numbers: {spent}\n");
+            match own.party.role {
+                Role::Dealer => {
+                    lines += &format!("masked models: {models}\n");
+                    for device in store.devices()? {
+                        lines += &format!("{device:<16}  has key\n");
+                    }
+                }
+                _ => {
+                    for (device, sessions) in store.stock()? {
+                        lines += &format!("{device:<16}  {sessions} sessions ready\n");
+                    }
+                }
+            }
+            output(&lines)
+        }
+    }
+}

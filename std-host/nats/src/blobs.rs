@@ -1,0 +1,222 @@
+//! Corrections and masked models: a stream of parts, each under a subject of its own.
+//!
+//! ```text
+//! PREFIX . NAME . NONCE . PARTS . PART      NAME: a few words; the nonce in hexadecimal digits
+//! ```
+//!
+//! Parts are published in order, so what has its last part is whole. A part is taken out of the
+//! stream when it is used, and leaves nothing behind.
+
+use std::collections::BTreeMap;
+
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
+use async_nats::jetstream::{self, Context};
+use futures_util::TryStreamExt as _;
+use sharelet_link::hex;
+
+use super::bridge::Bridge;
+use super::error::{NatsError, said};
+use super::seal::{NONCE_BYTES, Nonce, Seal};
+use sharelet_host::store::StoreError;
+
+/// What a message may have beside a part: its subject and headers.
+const AROUND_BYTES: usize = 4 << 10;
+/// Largest part, where the server takes more.
+const PART_BYTES: usize = 1 << 20;
+/// Most parts: no correction and no model has more bytes.
+const MOST_PARTS: usize = 4096;
+/// The server's number of the error for what does not fit any more.
+const STORE_FAILED: u64 = 10077;
+
+/// Something that is there, whole.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Blob {
+    /// The words of its name.
+    pub(crate) name: Vec<String>,
+    nonce: Nonce,
+    parts: usize,
+}
+
+impl Blob {
+    fn subject(&self, prefix: &str) -> String {
+        format!("{prefix}.{}.{}.{}", self.name.join("."), hex::hex(&self.nonce), self.parts)
+    }
+
+    /// What a subject of a part says, and the part.
+    fn of(prefix: &str, subject: &str) -> Option<(Self, usize)> {
+        let words: Vec<&str> =
+            subject.strip_prefix(prefix)?.strip_prefix('.')?.split('.').collect();
+        let [name @ .., digits, parts, part] = &words[..] else { return None };
+        let mut nonce = [0; NONCE_BYTES];
+        hex::decode(digits, &mut nonce)?;
+        let name = name.iter().map(|&word| word.to_owned()).collect();
+        let (parts, part) = (parts.parse().ok()?, part.parse().ok()?);
+        (part < parts && parts <= MOST_PARTS).then_some((Self { name, nonce, parts }, part))
+    }
+}
+
+/// The blobs of a party.
+#[derive(Debug)]
+pub(crate) struct Blobs {
+    context: Context,
+    stream: Stream,
+    prefix: String,
+}
+
+impl Blobs {
+    pub(crate) fn new(context: Context, stream: Stream, prefix: String) -> Self {
+        Self { context, stream, prefix }
+    }
+
+    /// What is there under a name, or under names that begin so; what is not whole is left out.
+    pub(crate) fn list(&self, bridge: &Bridge, name: &[&str]) -> Result<Vec<Blob>, NatsError> {
+        let filter = format!("{}.{}.>", self.prefix, name.join("."));
+        let (stream, prefix) = (self.stream.clone(), self.prefix.clone());
+        bridge.wait(async move {
+            let info = stream.info_with_subjects(filter).await;
+            let mut subjects = info.map_err(|error| NatsError::failed(&error))?;
+            let mut found: BTreeMap<Blob, usize> = BTreeMap::new();
+            while let Some((subject, _)) =
+                subjects.try_next().await.map_err(|error| NatsError::failed(&error))?
+            {
+                if let Some((blob, _)) = Blob::of(&prefix, &subject) {
+                    *found.entry(blob).or_default() += 1;
+                }
+            }
+            let whole = found.into_iter().filter(|(blob, parts)| blob.parts == *parts);
+            Ok(whole.map(|(blob, _)| blob).collect())
+        })
+    }
+
+    /// Keeps something; it is whole and durable when this returns.
+    pub(crate) fn put(
+        &self,
+        (bridge, seal): (&Bridge, &Seal),
+        name: &[&str],
+        plain: &[u8],
+    ) -> Result<(), Failure> {
+        let (nonce, sealed) = seal.seal(&name.join("."), plain)?;
+        let most = self.context.client().server_info().max_payload;
+        let part_bytes = most.saturating_sub(AROUND_BYTES).clamp(1 << 10, PART_BYTES);
+        let parts = sealed.len().div_ceil(part_bytes);
+        let name = name.iter().map(|&word| word.to_owned()).collect();
+        let blob = Blob { name, nonce, parts };
+        let subject = blob.subject(&self.prefix);
+        for (part, bytes) in sealed.chunks(part_bytes).enumerate() {
+            let (context, payload) = (self.context.clone(), bytes.to_vec().into());
+            let (subject, bytes) = (format!("{subject}.{part}"), plain.len() as u64);
+            bridge.wait(async move {
+                let failed = |error| Self::refused(&error, bytes);
+                context.publish(subject, payload).await.map_err(failed)?.await.map_err(failed)?;
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn refused(error: &jetstream::context::PublishError, bytes: u64) -> NatsError {
+        let cause = core::error::Error::source(error);
+        let refused = cause.and_then(|cause| cause.downcast_ref::<jetstream::Error>());
+        match refused {
+            Some(refused) if refused.error_code().0 == STORE_FAILED => NatsError::Full { bytes },
+            _ => NatsError::Failed { what: said(error) },
+        }
+    }
+
+    /// Reads something that is there. `None` if it is not any more, or is damaged.
+    pub(crate) fn get(
+        &self,
+        (bridge, seal): (&Bridge, &Seal),
+        blob: &Blob,
+    ) -> Result<Option<Vec<u8>>, NatsError> {
+        let subject = blob.subject(&self.prefix);
+        let mut sealed = Vec::new();
+        for part in 0..blob.parts {
+            let (stream, subject) = (self.stream.clone(), format!("{subject}.{part}"));
+            let message = bridge.wait(async move {
+                match stream.get_last_raw_message_by_subject(&subject).await {
+                    Ok(message) => Ok(Some(message.payload)),
+                    Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                        Ok(None)
+                    }
+                    Err(error) => Err(NatsError::failed(&error)),
+                }
+            });
+            let Some(payload) = message? else { return Ok(None) };
+            sealed.extend_from_slice(&payload);
+        }
+        Ok(seal.open(&blob.name.join("."), &blob.nonce, &sealed))
+    }
+
+    /// When something was put there: a number that grows.
+    pub(crate) fn age(&self, bridge: &Bridge, blob: &Blob) -> Result<u64, NatsError> {
+        let (stream, subject) = (self.stream.clone(), format!("{}.0", blob.subject(&self.prefix)));
+        bridge.wait(async move {
+            let message = stream.get_last_raw_message_by_subject(&subject).await;
+            Ok(message.map_or(0, |message| message.sequence))
+        })
+    }
+
+    /// Removes what is there under a name, whole or not.
+    pub(crate) fn remove(&self, bridge: &Bridge, name: &[&str]) -> Result<(), NatsError> {
+        let filter = format!("{}.{}.>", self.prefix, name.join("."));
+        let stream = self.stream.clone();
+        bridge.wait(async move {
+            stream.purge().filter(filter).await.map_err(|error| NatsError::failed(&error))?;
+            Ok(())
+        })
+    }
+
+    /// Whether there is room for `bytes`.
+    pub(crate) fn expect_room(&self, bridge: &Bridge, bytes: u64) -> Result<(), NatsError> {
+        let stream = self.stream.clone();
+        bridge.wait(async move {
+            let info = stream.get_info().await.map_err(|error| NatsError::failed(&error))?;
+            let most = u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX);
+            let used = info.state.bytes;
+            if used.saturating_add(bytes) > most { Err(NatsError::Full { bytes }) } else { Ok(()) }
+        })
+    }
+}
+
+/// The store's failure, or this machine's.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Nats(NatsError),
+    Store(StoreError),
+}
+
+impl From<NatsError> for Failure {
+    fn from(error: NatsError) -> Self {
+        Self::Nats(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_say_what_they_are_part_of() {
+        let name = vec!["cor".to_owned(), "pump".to_owned(), "7".to_owned()];
+        let blob = Blob { name, nonce: [7; NONCE_BYTES], parts: 3 };
+        let subject = format!("{}.2", blob.subject("sharelet.host.a"));
+        assert_eq!(Blob::of("sharelet.host.a", &subject), Some((blob, 2)));
+        for foreign in [
+            "sharelet.host.b.cor.x.00.1.0",
+            "sharelet.host.a",
+            "sharelet.host.a.cor.07.3.0",
+            &subject.replace(".3.2", ".3.3"),
+            &subject.replace(".3.2", ".9999999.3"),
+            &subject.replace(".3.2", ".x.3"),
+        ] {
+            assert_eq!(Blob::of("sharelet.host.a", foreign), None, "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Why a store beyond this machine is of no help.
+
+use core::time::Duration;
+
+/// Why a store beyond this machine is of no help.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NatsError {
+    /// No address of a store.
+    #[error("{address}: {what}; give it as nats://HOST:PORT or tls://HOST:PORT")]
+    Address {
+        /// The address, without a password.
+        address: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// A link that leaves the machine without being sealed.
+    #[error(
+        "what is on the way there could be held back and played again; use tls:// for a store that \
+         is not on this machine"
+    )]
+    Plain,
+    /// It cannot be connected to.
+    #[error("{what}; is it running, and may this user use it?")]
+    Connect {
+        /// What the library says.
+        what: String,
+    },
+    /// It does not answer.
+    #[error(
+        "no answer within {} s: it is gone, or slow, or this user may not do this; what was begun \
+         is not used",
+        limit.as_secs()
+    )]
+    Slow {
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// There is no store of this party.
+    #[error(
+        "there is no store of {party}; make one with `sharelet store make`. If there was one, what \
+         was spent is forgotten: begin with a new identity, and provision the devices anew"
+    )]
+    None {
+        /// The party.
+        party: String,
+    },
+    /// There is a store of this party already.
+    #[error("there is a store of {party} already; it is not touched")]
+    Exists {
+        /// The party.
+        party: String,
+    },
+    /// It is kept in another way than this program keeps it.
+    #[error(
+        "the stream {stream} is not as `sharelet store make` makes it ({what}): a record could be \
+         lost; remove it, if nothing was ever spent there"
+    )]
+    Otherwise {
+        /// The stream.
+        stream: String,
+        /// What differs.
+        what: String,
+    },
+    /// Something was not sealed by this party.
+    #[error(
+        "what is kept at {place} is damaged, or was sealed under another identity; is it the \
+         identity that made the store?"
+    )]
+    Foreign {
+        /// Where it is kept.
+        place: String,
+    },
+    /// The store has less than it had.
+    #[error(
+        "numbers of {device} that were spent are forgotten there: it is a copy of an earlier day, \
+         or somebody has changed it; nothing is served to {device} until it is provisioned anew"
+    )]
+    Forgotten {
+        /// The device.
+        device: String,
+    },
+    /// It takes no more.
+    #[error(
+        "it has no room for {bytes} bytes more; use what is there, or give it more with `sharelet \
+         store make --max-bytes`"
+    )]
+    Full {
+        /// What was to be kept.
+        bytes: u64,
+    },
+    /// It refuses.
+    #[error("{what}")]
+    Failed {
+        /// What the library says.
+        what: String,
+    },
+    /// The program's own thread for it is gone.
+    #[error("the connection has ended")]
+    Ended,
+}
+
+impl NatsError {
+    /// What the library says, with its causes.
+    pub(crate) fn failed(error: &dyn core::error::Error) -> Self {
+        Self::Failed { what: said(error) }
+    }
+}
+
+/// An error with its causes.
+pub(crate) fn said(error: &dyn core::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
+}
