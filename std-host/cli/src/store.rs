@@ -32,7 +32,7 @@ enum What {
         #[arg(long, value_name = "FILE.id")]
         id: PathBuf,
         /// Most megabytes of corrections and masked models.
-        #[arg(long, value_name = "N", default_value_t = 4096)]
+        #[arg(long, value_name = "N", default_value_t = 1024)]
         max_megabytes: u64,
         /// Servers of a cluster that keep each record: one that is lost loses nothing.
         #[arg(long, value_name = "N", default_value_t = 1)]

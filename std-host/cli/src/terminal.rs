@@ -50,7 +50,12 @@ impl Verbosity {
         let wanted = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
         let (filter, ignored) = match wanted.as_deref().map(str::parse::<Targets>) {
             Some(Ok(filter)) => (filter, false),
-            other => (Targets::new().with_default(level), other.is_some()),
+            other => {
+                // What this library says of itself could name a user and a password.
+                let beneath = level.min(LevelFilter::WARN);
+                let filter = Targets::new().with_default(level).with_target("async_nats", beneath);
+                (filter, other.is_some())
+            }
         };
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(|| LogLines)

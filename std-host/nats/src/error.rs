@@ -83,10 +83,16 @@ pub enum NatsError {
     /// It takes no more.
     #[error(
         "it has no room for {bytes} bytes more; use what is there, or give it more with `sharelet \
-         store make --max-bytes`"
+         store make --max-megabytes`"
     )]
     Full {
         /// What was to be kept.
+        bytes: u64,
+    },
+    /// It has not as much room as was asked for.
+    #[error("it has no {bytes} bytes to set aside; ask for less with --max-megabytes")]
+    Reserved {
+        /// What was asked for.
         bytes: u64,
     },
     /// It refuses.

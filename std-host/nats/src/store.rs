@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{
+    CreateStreamError, CreateStreamErrorKind, GetStreamErrorKind,
+};
 use async_nats::jetstream::kv::{self, Operation};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, Stream};
 use async_nats::jetstream::{self, Context};
@@ -41,7 +44,7 @@ pub struct Room {
 
 impl Default for Room {
     fn default() -> Self {
-        Self { max_bytes: 4 << 30, replicas: 1 }
+        Self { max_bytes: 1 << 30, replicas: 1 }
     }
 }
 
@@ -153,6 +156,15 @@ pub fn make(access: &Access, own: &Own, room: Room) -> Result<bool, StoreError> 
     let made = bridge.wait(async move {
         let context = jetstream::new(access.connect(names.party()).await?);
         let failed = |error: &dyn core::error::Error| NatsError::failed(error);
+        let unmade = |error: CreateStreamError| match error.kind() {
+            CreateStreamErrorKind::JetStream(refused)
+                if refused.error_code() == ErrorCode::INSUFFICIENT_RESOURCES
+                    || refused.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED =>
+            {
+                NatsError::Reserved { bytes: room.max_bytes }
+            }
+            _ => NatsError::failed(&error),
+        };
         let blobs = blobs_config(&names, room);
         if let Some((_, stream)) = opened(&context, &names).await? {
             let now = stream.cached_info().config.max_bytes;
@@ -165,9 +177,9 @@ pub fn make(access: &Access, own: &Own, room: Room) -> Result<bool, StoreError> 
             return Ok(false);
         }
         // The numbers last: where they are there, all is.
-        context.get_or_create_stream(blobs).await.map_err(|error| failed(&error))?;
+        context.get_or_create_stream(blobs).await.map_err(unmade)?;
         let numbers = numbers_config(&names, room);
-        context.get_or_create_stream(numbers).await.map_err(|error| failed(&error))?;
+        context.get_or_create_stream(numbers).await.map_err(unmade)?;
         let numbers = context.get_key_value(names.bucket()).await;
         let numbers = numbers.map_err(|error| failed(&error))?;
         match numbers.update(STORE, sealed.into(), 0).await {

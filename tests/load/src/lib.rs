@@ -1,7 +1,7 @@
 //! The programs `sharelet dealer`, `host`, `server` and `train` as they are run: under the load of
 //! many devices, hostile ones among them; and killed at any moment.
 //!
-//! [`load`], [`fleet`] and [`kills`] are measured by `cargo xtask bench`; a small run of the first
+//! [`load`], [`fleet`], [`kills`] and [`claims`] are measured by `cargo xtask bench`; a small run of the first
 //! and the last is a test of the command line.
 #![allow(
     clippy::expect_used,
@@ -11,6 +11,7 @@
     reason = "what cannot be set up ends the measurement"
 )]
 
+pub mod claims;
 pub mod figure;
 pub mod fleet;
 mod honest;

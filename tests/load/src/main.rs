@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use sharelet_load::figure::{Figure, write};
-use sharelet_load::{fleet, kills, load};
+use sharelet_load::{claims, fleet, kills, load};
 
 /// The programs under load, and killed.
 #[derive(Debug, Parser)]
@@ -45,6 +45,28 @@ enum What {
         /// Milliseconds between readings of a device.
         #[arg(long, default_value_t = 10_000)]
         every_ms: u64,
+    },
+    /// Hosts that claim numbers of one store, killed with it.
+    Claims {
+        /// Hosts.
+        #[arg(long, default_value_t = 8)]
+        hosts: usize,
+        /// Numbers.
+        #[arg(long, default_value_t = 1_000_000)]
+        numbers: u64,
+        /// How often one of them, or the store, is killed.
+        #[arg(long, default_value_t = 100)]
+        kills: u64,
+    },
+    /// One of these hosts: claims until it is killed.
+    #[command(hide = true)]
+    Claimer {
+        #[arg(long)]
+        url: String,
+        #[arg(long)]
+        folder: PathBuf,
+        #[arg(long)]
+        host: usize,
     },
     /// Programs that are killed and started again.
     Kills {
@@ -107,6 +129,23 @@ fn main() -> ExitCode {
             let settings = fleet::Settings { devices, models, swaps, time, every, seed };
             let (said, figures) = fleet::run(&sharelet, &settings);
             (figures, said)
+        }
+        What::Claims { hosts, numbers, kills } => {
+            let program = std::env::current_exe().expect("this program has a file");
+            let settings = claims::Settings { hosts, numbers, kills, seed };
+            let Some(figures) = claims::run(&program, &settings) else {
+                return ExitCode::FAILURE;
+            };
+            (figures, Vec::new())
+        }
+        What::Claimer { url, folder, host } => {
+            return match claims::claim(&url, &folder, host) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("{error}");
+                    ExitCode::FAILURE
+                }
+            };
         }
         What::Kills { points } => {
             let outcome = kills::run(&sharelet, &kills::Settings { points, seed });

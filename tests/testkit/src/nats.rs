@@ -50,7 +50,7 @@ impl NatsServer {
             (server.folder.path().join("jetstream"), if durable { "always" } else { "2m" });
         let text = format!(
             "listen: \"127.0.0.1:{}\"\njetstream {{ store_dir: {store:?}, sync_interval: {sync}, \
-             max_file_store: 8GB }}\n",
+             max_file_store: 16GB }}\n",
             server.port
         );
         fs::write(server.folder.path().join("nats.conf"), text).expect("writes");

@@ -28,6 +28,7 @@ mod readme;
 mod running;
 mod serving;
 mod sessions;
+mod shared_store;
 mod sharing;
 mod strangers;
 #[cfg(unix)]

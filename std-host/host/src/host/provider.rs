@@ -297,7 +297,9 @@ impl Provider {
                 used - 1,
             );
         }
-        for session in self.begin(request, used.max(device_next)) {
+        // What another host has kept since.
+        let kept = if store.is_shared() { self.kept()? } else { BTreeSet::new() };
+        for session in self.begin(request, used.max(device_next), kept) {
             store.remove(device, session);
         }
         loop {
@@ -315,11 +317,19 @@ impl Provider {
         }
     }
 
-    /// Notes what a device asks for, who goes on with session `from`. Returns the sessions that it
-    /// has gone past.
-    fn begin(&self, request: Request, from: u64) -> BTreeSet<u64> {
+    /// The sessions that the store has of this device, key and model.
+    fn kept(&self) -> Result<BTreeSet<u64>, StoreError> {
+        let origin = Origin { model: self.model.masked_id, key: self.key };
+        let sessions = self.source.store.sessions(self.device)?.into_iter();
+        Ok(sessions.filter(|(_, of)| *of == Some(origin)).map(|(session, _)| session).collect())
+    }
+
+    /// Notes what a device asks for, who goes on with session `from`, and what is kept beside what
+    /// is known. Returns the sessions that the device has gone past.
+    fn begin(&self, request: Request, from: u64, kept: BTreeSet<u64>) -> BTreeSet<u64> {
         let Request { next_session: first, order } = request;
         let mut state = self.state();
+        state.ready.extend(kept);
         state.wanted_from = from;
         state.ordered = Some(Window { first, count: ORDER_SESSIONS, order });
         let usable = state.ready.split_off(&from);
