@@ -49,6 +49,9 @@ const MOST_DATA_PARTY_BYTES: u64 = 38 * 1024;
 /// Kills, and power cuts, that are counted.
 const KILLS: u64 = 200;
 const CUTS: u64 = 1000;
+/// Numbers that hosts claim, and kills meanwhile.
+const NUMBERS: u64 = 1_000_000;
+const CLAIM_KILLS: u64 = 100;
 const BENCH_LIMIT: Duration = Duration::from_secs(1800);
 
 /// What to measure.
@@ -66,7 +69,7 @@ pub struct BenchArgs {
     /// Measure this board alone; the page in docs stays as it is.
     #[arg(long, value_name = "NAME")]
     board: Vec<String>,
-    /// How long each target of the fuzzer runs.
+    /// How long each target of the fuzzer runs, or each half of `shared`.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// Devices of the load.
@@ -114,6 +117,12 @@ enum Which {
     /// Dealer, hosts, servers and devices killed two hundred times, and started again:
     /// target/bench/trust.json.
     Kills,
+    /// Eight hosts that claim a million numbers of one store, killed with it a hundred times:
+    /// target/bench/trust.json.
+    Claims,
+    /// Two hosts and two dealers that share a store, against one of each that have none:
+    /// target/bench/trust.json.
+    Shared,
     /// Everything that reads foreign bytes, each for a minute under a fuzzer that sees coverage:
     /// target/bench/trust.json.
     Fuzz,
@@ -154,6 +163,12 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     if args.group == Which::Kills {
         return running::kills(&setup, &folder, args.points.unwrap_or(KILLS));
+    }
+    if args.group == Which::Claims {
+        return running::claims(&setup, &folder, NUMBERS, args.points.unwrap_or(CLAIM_KILLS));
+    }
+    if args.group == Which::Shared {
+        return running::shared(&setup, &folder, args.seconds);
     }
     if args.group == Which::Fuzz {
         return fuzz::run(&setup, &folder, args.seconds);

@@ -13,7 +13,7 @@ use sharelet_host::store::peers::folder_of;
 use sharelet_link::monitor::{self, DeviceFigures};
 use sharelet_link::{Party, Role};
 
-use super::common::{output, until_stopped};
+use super::common::{WrongArguments, output, until_stopped};
 use super::monitor::address_of;
 use super::store::DealerStoreArgs;
 use super::top::ago;
@@ -76,6 +76,10 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
 /// Where the dealer has its devices, if it can be reached from here.
 fn registry(args: &DevicesArgs) -> Result<Option<Box<dyn Registry>>> {
     let folder = args.dealer_state.as_deref().map(KeysFolder::of);
+    if folder.is_some() && args.dealer.is_given() {
+        let wrong = "--dealer-state and --dealer-store: a dealer has one of the two";
+        return Err(WrongArguments(wrong.to_owned()).into());
+    }
     Ok(args.dealer.open()?.or(folder.map(|folder| Box::new(folder) as Box<dyn Registry>)))
 }
 

@@ -15,6 +15,7 @@ use sharelet_host::store::dealer::{self, DealerStore};
 use sharelet_host::store::host::{self, HostStore};
 use sharelet_host::store::identity::{Own, peers_of};
 use sharelet_host::store::peers::folder_of;
+use sharelet_host::store::witness;
 use sharelet_link::{Keyring, Peers as _, Role, Route, tcp};
 
 const EXAMPLES: &str = include_str!("examples/doctor.txt");
@@ -139,6 +140,9 @@ impl Findings {
                      for {none} of them"
                 ))
             })
+        } else if is_there(witness::RECORD) {
+            let seen = "what this machine has seen of a store; see `sharelet store show`";
+            return self.good(format!("{shown}: {seen}"));
         } else {
             return self.wrong(format!("{shown}: no state of a dealer, host or server 1"));
         };

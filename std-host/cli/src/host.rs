@@ -16,7 +16,7 @@ use super::common::{
 };
 use super::monitor::MonitorArgs;
 use super::reload::{Watch, announce_models, look_after, no_models};
-use super::store::HostSharedArgs;
+use super::store::SharedArgs;
 use super::terminal::progress;
 use sharelet_host::alone;
 use sharelet_host::dealer::client::{Client, ClientError};
@@ -45,13 +45,21 @@ pub struct HostArgs {
     /// it changes, and on SIGHUP.
     #[arg(long, value_name = "DIR")]
     pub models: Option<PathBuf>,
-    /// The dealer.
-    #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint)]
+    /// The dealer; or several machines of one dealer that share a store, with commas between them.
+    #[arg(
+        long,
+        value_name = "ADDRESS[,ADDRESS]",
+        value_parser = super::units::parse_endpoints,
+    )]
     pub dealer: Option<String>,
     /// Where correlations come from. `ot`: the host and each device make them, without a dealer;
     /// devices are `sharelet device --prepare ot`, on PCs.
     #[arg(long, value_name = "SOURCE", value_enum, default_value_t)]
     pub prepare: Prepare,
+    /// With `--prepare ot`: keep inferences that devices prepare ahead of time, for `sharelet
+    /// prepare`.
+    #[arg(long)]
+    pub keep: bool,
     /// Where seeds, session numbers and corrections are kept.
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
@@ -93,7 +101,7 @@ pub struct HostArgs {
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub devices: u32,
     #[command(flatten)]
-    shared: HostSharedArgs,
+    shared: SharedArgs,
     #[command(flatten)]
     answers: AnswerArgs,
     #[command(flatten)]
@@ -112,6 +120,7 @@ pub fn run(args: &HostArgs) -> Result<()> {
     if args.prepare == Prepare::Ot {
         return run_alone(args, HostStore::open(&args.state)?.with_quota(quota));
     }
+    expect_absent(&[("keep", args.keep)], "a dealer; add --prepare ot")?;
     let store = match args.shared.open(&args.link, &args.state)? {
         Some(shared) => HostStore::shared(shared),
         None => HostStore::open(&args.state)?,
@@ -194,7 +203,7 @@ async fn listen(args: &HostArgs, route: &Route) -> Result<Listener> {
 /// Serves devices that prepare with the host.
 fn run_alone(args: &HostArgs, store: HostStore) -> Result<()> {
     expect_absent(&[("dealer", args.dealer.is_some())], "--prepare ot")?;
-    args.shared.keeps()?;
+    expect_absent(&[("store", args.shared.is_given())], "--prepare ot; see --keep")?;
     let Some(folder) = &args.models else {
         let path = given::<Path>(args.model.as_deref(), "model")?;
         let model = alone::served::Served::load(path)?;
@@ -229,7 +238,7 @@ async fn serve_alone(
     let (limits, route) = (host::limits(), args.link.route(Role::Host)?);
     let listener = listen(args, &route).await?;
     let models = (Models::new(models), name_of(&route));
-    let state = (store, args.state.clone(), args.shared.keeps()?);
+    let state = (store, args.state.clone(), args.keep);
     let (sink, patience) = (Box::new(sink(printer)), Patience::default());
     let host = alone::host::Host::new(models, state, args.answer.into(), sink, patience);
     args.monitor.start(host.clone(), &stop).await?;

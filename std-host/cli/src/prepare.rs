@@ -65,7 +65,7 @@ impl AloneArgs {
 #[derive(Args, Debug, Clone)]
 #[command(about = "Prepare inferences with a host ahead of time", after_help = EXAMPLES)]
 pub struct PrepareArgs {
-    /// The host: `sharelet host --prepare ot --store`.
+    /// The host: `sharelet host --prepare ot --keep`.
     #[arg(long, value_name = "ADDRESS", value_parser = super::units::parse_endpoint)]
     pub host: String,
     #[command(flatten)]

@@ -128,6 +128,16 @@ pub fn run(args: &ProvisionArgs) -> Result<()> {
     let registry = registry(args)?;
     let registry = registry.as_deref();
     if let Some(file) = &args.take {
+        // Numbers that were dealt under it are recorded beside it, and nowhere else.
+        let dealt = file.parent().map(|folder| folder.join(".dealt"));
+        if args.dealer.is_given() && dealt.is_some_and(|dealt| dealt.exists()) {
+            let wrong = format!(
+                "--take {}: it is in use by a dealer whose numbers are on its machine; provision \
+                 the device anew",
+                file.display()
+            );
+            return Err(WrongArguments(wrong).into());
+        }
         let key = DeviceKey::load(file)?;
         let device = key.device;
         given(registry, "state")?.put_key(&key, args.force)?;

@@ -465,8 +465,8 @@ mod tests {
         assert!(args.link.insecure_plaintext && args.link.id.is_none());
         let with_switch = "[host]\nmodel = \"a\"\nstate = \"s\"\ninsecure-plaintext = true\n";
         assert!(host(run("host", &[], with_switch)).link.insecure_plaintext);
-        let args = host(run("host --id x", &[("SHARELET_HOST_STORE", "true")], with_switch));
-        assert!(args.store && !args.link.insecure_plaintext);
+        let args = host(run("host --id x", &[("SHARELET_HOST_KEEP", "true")], with_switch));
+        assert!(args.keep && !args.link.insecure_plaintext);
         // What is off is in nobody's way; what belongs to others is left alone.
         let off = [
             ("SHARELET_HOST_INSECURE_PLAINTEXT", "false"),

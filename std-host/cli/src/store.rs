@@ -8,10 +8,12 @@ use clap::{Args, Subcommand};
 use sharelet_host::store::engine::{Registry, Store};
 use sharelet_host::store::identity::Own;
 use sharelet_link::Role;
-use sharelet_nats::{Access, Nats, Room, make};
+use sharelet_nats::{Access, Made, Nats, Room, make};
 
 use super::common::{LinkArgs, WrongArguments, output};
 
+/// As much as no store has.
+const MOST_MEGABYTES: u64 = 1 << 32;
 const EXAMPLES: &str = include_str!("examples/store.txt");
 
 /// Arguments of `sharelet store`.
@@ -31,12 +33,17 @@ enum What {
         /// Whose it is.
         #[arg(long, value_name = "FILE.id")]
         id: PathBuf,
-        /// Most megabytes of corrections and masked models.
-        #[arg(long, value_name = "N", default_value_t = 1024)]
-        max_megabytes: u64,
-        /// Servers of a cluster that keep each record: one that is lost loses nothing.
-        #[arg(long, value_name = "N", default_value_t = 1)]
-        replicas: usize,
+        /// Most megabytes of corrections and masked models: 1,024, or as it is.
+        #[arg(
+            long,
+            value_name = "N",
+            value_parser = clap::value_parser!(u64).range(1..=MOST_MEGABYTES),
+        )]
+        max_megabytes: Option<u64>,
+        /// Servers of a cluster that keep each record, 1 to 5: one, or as it is. With three, one
+        /// that is lost loses nothing.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
+        replicas: Option<u8>,
     },
     /// Show what is in the store of a host or a dealer.
     Show {
@@ -85,11 +92,11 @@ impl Tls {
     }
 }
 
-/// A store that a dealer uses.
+/// A store that a host or a dealer uses.
 #[derive(Args, Debug, Clone)]
 pub struct SharedArgs {
-    /// Keep the state in a store that other dealers of this name use, too: see `sharelet store
-    /// --help`. The state directory keeps what this machine has seen of it.
+    /// Keep the state in a store that others of this name use, too: see `sharelet store --help`. The
+    /// state directory keeps what this machine has seen of it.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     #[command(flatten)]
@@ -104,50 +111,11 @@ impl SharedArgs {
     pub fn open(&self, link: &LinkArgs, state: &Path) -> Result<Option<Arc<dyn Store>>> {
         self.store.as_deref().map(|url| open(url, &self.tls, link, state)).transpose()
     }
-}
 
-/// What a host keeps beside its state.
-#[derive(Args, Debug, Clone)]
-pub struct HostSharedArgs {
-    /// Keep the state in a store that other hosts of this name use, too: see `sharelet store
-    /// --help`. The state directory keeps what this machine has seen of it. With `--prepare ot`, and
-    /// without an address: keep inferences that devices prepare ahead of time, for `sharelet
-    /// prepare`.
-    #[arg(long, value_name = "URL", num_args = 0..=1)]
-    store: Option<Option<String>>,
-    #[command(flatten)]
-    tls: Tls,
-}
-
-impl HostSharedArgs {
-    /// The store, if one is named.
-    ///
-    /// # Errors
-    /// As [`SharedArgs::open`].
-    pub fn open(&self, link: &LinkArgs, state: &Path) -> Result<Option<Arc<dyn Store>>> {
-        match &self.store {
-            None => Ok(None),
-            Some(Some(url)) => Ok(Some(open(url, &self.tls, link, state)?)),
-            Some(None) => {
-                let wrong = "--store: give the address of one, or add --prepare ot";
-                Err(WrongArguments(wrong.to_owned()).into())
-            }
-        }
-    }
-
-    /// Whether inferences are kept that devices prepare, where there is no dealer.
-    ///
-    /// # Errors
-    /// A store is named.
-    pub fn keeps(&self) -> Result<bool> {
-        match &self.store {
-            Some(Some(_)) => {
-                let wrong = "--store with an address does not go with --prepare ot: what a device \
-                             prepares is kept by the host that it has met";
-                Err(WrongArguments(wrong.to_owned()).into())
-            }
-            flag => Ok(flag.is_some()),
-        }
+    /// Whether one is named.
+    #[must_use]
+    pub const fn is_given(&self) -> bool {
+        self.store.is_some()
     }
 }
 
@@ -189,6 +157,12 @@ impl DealerStoreArgs {
         }
         Ok(Some(Box::new(Nats::open(&self.tls.access(url)?, &own, None)?)))
     }
+
+    /// Whether one is named.
+    #[must_use]
+    pub const fn is_given(&self) -> bool {
+        self.dealer_store.is_some()
+    }
 }
 
 /// The identity of who has a store.
@@ -209,9 +183,12 @@ pub fn run(args: &StoreArgs) -> Result<()> {
     match &args.what {
         What::Make { at, id, max_megabytes, replicas } => {
             let (access, own) = (at.tls.access(&at.url)?, owner(id)?);
-            let room = Room { max_bytes: max_megabytes << 20, replicas: *replicas };
-            let made = make(&access, &own, room)?;
-            let done = if made { "made" } else { "has more room now" };
+            let replicas = replicas.map(usize::from);
+            let room = Room { max_bytes: max_megabytes.map(|most| most << 20), replicas };
+            let done = match make(&access, &own, room)? {
+                Made::Made => "made",
+                Made::Changed => "changed",
+            };
             output(&format!("the store of {} at {access}: {done}\n", own.party))
         }
         What::Show { at, id } => {

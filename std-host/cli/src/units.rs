@@ -15,6 +15,15 @@ pub fn parse_name(text: &str) -> Result<DeviceId, String> {
     DeviceId::new(text).ok_or_else(|| wrong.to_owned())
 }
 
+/// Several of [`parse_endpoint`], with commas between them.
+///
+/// # Errors
+/// A sentence for the command line.
+pub fn parse_endpoints(text: &str) -> Result<String, String> {
+    text.split(',').try_for_each(|one| parse_endpoint(one.trim()).map(drop))?;
+    Ok(text.to_owned())
+}
+
 /// A host and a port, perhaps with a peer's name: `NAME@HOST:PORT`. Names are resolved later, when
 /// they are needed.
 ///

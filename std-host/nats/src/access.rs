@@ -3,7 +3,9 @@
 use core::fmt;
 use std::path::PathBuf;
 
-use async_nats::{Client, ConnectOptions, ServerAddr};
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::ContextBuilder;
+use async_nats::{ConnectOptions, ServerAddr};
 
 use super::bridge::LIMIT;
 use super::error::{NatsError, said};
@@ -11,18 +13,27 @@ use super::error::{NatsError, said};
 /// How a store is reached.
 #[derive(Clone)]
 pub struct Access {
-    address: ServerAddr,
+    /// Without user and password: the library would log them.
+    addresses: Vec<ServerAddr>,
+    user: Option<(String, String)>,
     /// Certificates of authorities that vouch for the server, beside the system's.
     authorities: Option<PathBuf>,
     /// This program's certificate, and its key.
     certificate: Option<(PathBuf, PathBuf)>,
 }
 
+fn shown(address: &ServerAddr) -> String {
+    let scheme = if address.tls_required() { "tls" } else { "nats" };
+    let host = address.host().trim_matches(['[', ']']);
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    format!("{scheme}://{host}:{}", address.port())
+}
+
 /// Without a password.
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.address.tls_required() { "tls" } else { "nats" };
-        write!(f, "{scheme}://{}:{}", self.address.host(), self.address.port())
+        let all: Vec<String> = self.addresses.iter().map(shown).collect();
+        f.write_str(&all.join(","))
     }
 }
 
@@ -43,25 +54,39 @@ fn is_here(host: &str) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
+/// What an address says in which `%40` stands for `@`.
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
 impl Access {
-    /// The store at `nats://[USER:PASSWORD@]HOST:PORT`, or `tls://`.
+    /// The store at `nats://[USER:PASSWORD@]HOST:PORT`, or `tls://`; or at the servers of a
+    /// cluster, with commas between them.
     ///
     /// # Errors
     /// [`NatsError::Address`]; [`NatsError::Plain`] without TLS, but for this machine.
     pub fn new(address: &str) -> Result<Self, NatsError> {
-        let wrong = |what: String| {
-            let address = without_password(address).to_owned();
-            NatsError::Address { address, what }
-        };
-        let parsed: ServerAddr =
-            address.parse().map_err(|error: std::io::Error| wrong(error.to_string()))?;
-        if !address.starts_with("nats://") && !address.starts_with("tls://") {
-            return Err(wrong("another kind of address".to_owned()));
+        let (mut addresses, mut user) = (Vec::new(), None);
+        for one in address.split(',').map(str::trim) {
+            let wrong = |what: &str| {
+                let address = without_password(one).to_owned();
+                NatsError::Address { address, what: what.to_owned() }
+            };
+            let parsed: ServerAddr = one.parse().map_err(|_| wrong("no address"))?;
+            if !one.starts_with("nats://") && !one.starts_with("tls://") {
+                return Err(wrong("another kind of address"));
+            }
+            if !parsed.tls_required() && !is_here(parsed.host()) {
+                return Err(NatsError::Plain);
+            }
+            match (parsed.username(), parsed.password()) {
+                (None, None) => {}
+                (Some(name), Some(password)) => user = Some((decoded(name), decoded(password))),
+                _ => return Err(wrong("a user without a password")),
+            }
+            addresses.push(shown(&parsed).parse().map_err(|_| wrong("no address"))?);
         }
-        if !parsed.tls_required() && !is_here(parsed.host()) {
-            return Err(NatsError::Plain);
-        }
-        Ok(Self { address: parsed, authorities: None, certificate: None })
+        Ok(Self { addresses, user, authorities: None, certificate: None })
     }
 
     /// Trusts the authorities of a file, too.
@@ -76,16 +101,21 @@ impl Access {
         Self { certificate, ..self }
     }
 
-    pub(crate) async fn connect(self, name: String) -> Result<Client, NatsError> {
+    /// Connects as `name`, whose answers nobody else need be allowed to send or read.
+    pub(crate) async fn connect(self, name: String) -> Result<Context, NatsError> {
+        let tls = self.addresses.iter().all(ServerAddr::tls_required);
         let mut options = ConnectOptions::new()
+            .custom_inbox_prefix(format!("_INBOX_{name}"))
             .name(name)
             .connection_timeout(LIMIT)
-            .request_timeout(Some(LIMIT))
-            .require_tls(self.address.tls_required())
+            // Who asks waits no longer than `LIMIT`, and says so; the library's own limits would
+            // come as other errors.
+            .request_timeout(Some(2 * LIMIT))
+            .require_tls(tls)
             // Where the server says that others are is not where this program was told to go.
             .ignore_discovered_servers();
-        if let (Some(user), Some(password)) = (self.address.username(), self.address.password()) {
-            options = options.user_and_password(user.to_owned(), password.to_owned());
+        if let Some((user, password)) = self.user {
+            options = options.user_and_password(user, password);
         }
         if let Some(file) = self.authorities {
             options = options.add_root_certificates(file);
@@ -93,8 +123,10 @@ impl Access {
         if let Some((certificate, key)) = self.certificate {
             options = options.add_client_certificate(certificate, key);
         }
-        let connected = options.connect(self.address).await;
-        connected.map_err(|error| NatsError::Connect { what: said(&error) })
+        let connected = options.connect(self.addresses).await;
+        let client = connected.map_err(|error| NatsError::Connect { what: said(&error) })?;
+        let context = ContextBuilder::new().timeout(2 * LIMIT).ack_timeout(2 * LIMIT);
+        Ok(context.build(client))
     }
 }
 
@@ -110,9 +142,19 @@ mod tests {
             assert!(Access::new(here).is_ok(), "{here}");
         }
         assert!(Access::new("tls://store.example:4222").is_ok());
+        let several = Access::new("tls://u:p%40%2C@a.example:4222,tls://b.example").expect("two");
+        assert_eq!(several.to_string(), "tls://a.example:4222,tls://b.example:4222");
+        assert_eq!(several.user, Some(("u".to_owned(), "p@,".to_owned())));
         let plain = Access::new("nats://store.example:4222");
         assert!(matches!(plain, Err(NatsError::Plain)), "{plain:?}");
-        for wrong in ["http://a:1", "nats://u:secret@", "store.example", "ws://u:secret@a:1"] {
+        for wrong in [
+            "http://a:1",
+            "nats://u:secret@",
+            "store.example",
+            "",
+            "ws://u:secret@a:1",
+            "nats://secret@a:1",
+        ] {
             let error = Access::new(wrong).expect_err(wrong).to_string();
             assert!(!error.contains("secret"), "{error}");
         }

@@ -4,18 +4,20 @@
 //! PREFIX . NAME . NONCE . PARTS . PART      NAME: a few words; the nonce in hexadecimal digits
 //! ```
 //!
-//! Parts are published in order, so what has its last part is whole. A part is taken out of the
-//! stream when it is used, and leaves nothing behind.
+//! Parts are published in order, so what has its last part is whole. What is used is taken out of
+//! the stream, and leaves nothing behind.
 
 use std::collections::BTreeMap;
 
+use async_nats::connection::State;
+use async_nats::jetstream::Context;
+use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
-use async_nats::jetstream::{self, Context};
 use futures_util::TryStreamExt as _;
 use sharelet_link::hex;
 
 use super::bridge::Bridge;
-use super::error::{NatsError, said};
+use super::error::{NatsError, refused};
 use super::seal::{NONCE_BYTES, Nonce, Seal};
 use sharelet_host::store::StoreError;
 
@@ -68,11 +70,15 @@ impl Blobs {
         Self { context, stream, prefix }
     }
 
-    /// What is there under a name, or under names that begin so; what is not whole is left out.
-    pub(crate) fn list(&self, bridge: &Bridge, name: &[&str]) -> Result<Vec<Blob>, NatsError> {
+    /// What is there under a name, or under names that begin so, and whether it is whole.
+    pub(crate) fn list(
+        &self,
+        bridge: &Bridge,
+        name: &[&str],
+    ) -> Result<Vec<(Blob, bool)>, NatsError> {
         let filter = format!("{}.{}.>", self.prefix, name.join("."));
         let (stream, prefix) = (self.stream.clone(), self.prefix.clone());
-        bridge.wait(async move {
+        bridge.wait_aside(async move {
             let info = stream.info_with_subjects(filter).await;
             let mut subjects = info.map_err(|error| NatsError::failed(&error))?;
             let mut found: BTreeMap<Blob, usize> = BTreeMap::new();
@@ -83,8 +89,11 @@ impl Blobs {
                     *found.entry(blob).or_default() += 1;
                 }
             }
-            let whole = found.into_iter().filter(|(blob, parts)| blob.parts == *parts);
-            Ok(whole.map(|(blob, _)| blob).collect())
+            let whole = |(blob, parts): (Blob, usize)| {
+                let whole = blob.parts == parts;
+                (blob, whole)
+            };
+            Ok(found.into_iter().map(whole).collect())
         })
     }
 
@@ -99,69 +108,98 @@ impl Blobs {
         let most = self.context.client().server_info().max_payload;
         let part_bytes = most.saturating_sub(AROUND_BYTES).clamp(1 << 10, PART_BYTES);
         let parts = sealed.len().div_ceil(part_bytes);
+        if parts > MOST_PARTS {
+            return Err(NatsError::Parts { max_payload: most }.into());
+        }
         let name = name.iter().map(|&word| word.to_owned()).collect();
         let blob = Blob { name, nonce, parts };
         let subject = blob.subject(&self.prefix);
         for (part, bytes) in sealed.chunks(part_bytes).enumerate() {
-            let (context, payload) = (self.context.clone(), bytes.to_vec().into());
-            let (subject, bytes) = (format!("{subject}.{part}"), plain.len() as u64);
-            bridge.wait(async move {
-                let failed = |error| Self::refused(&error, bytes);
-                context.publish(subject, payload).await.map_err(failed)?.await.map_err(failed)?;
-                Ok(())
-            })?;
+            let done = self.put_part(bridge, format!("{subject}.{part}"), bytes, plain.len());
+            if let Err(error) = done {
+                // What stays after that is removed with the session, or before the next attempt.
+                let _ = self.remove_subject(bridge, format!("{subject}.>"));
+                return Err(error.into());
+            }
         }
         Ok(())
     }
 
-    fn refused(error: &jetstream::context::PublishError, bytes: u64) -> NatsError {
-        let cause = core::error::Error::source(error);
-        let refused = cause.and_then(|cause| cause.downcast_ref::<jetstream::Error>());
-        match refused {
-            Some(refused) if refused.error_code().0 == STORE_FAILED => NatsError::Full { bytes },
-            _ => NatsError::Failed { what: said(error) },
-        }
-    }
-
-    /// Reads something that is there. `None` if it is not any more, or is damaged.
-    pub(crate) fn get(
+    fn put_part(
         &self,
-        (bridge, seal): (&Bridge, &Seal),
-        blob: &Blob,
-    ) -> Result<Option<Vec<u8>>, NatsError> {
-        let subject = blob.subject(&self.prefix);
-        let mut sealed = Vec::new();
-        for part in 0..blob.parts {
-            let (stream, subject) = (self.stream.clone(), format!("{subject}.{part}"));
-            let message = bridge.wait(async move {
-                match stream.get_last_raw_message_by_subject(&subject).await {
-                    Ok(message) => Ok(Some(message.payload)),
-                    Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
-                        Ok(None)
-                    }
-                    Err(error) => Err(NatsError::failed(&error)),
-                }
-            });
-            let Some(payload) = message? else { return Ok(None) };
-            sealed.extend_from_slice(&payload);
+        bridge: &Bridge,
+        subject: String,
+        part: &[u8],
+        all_bytes: usize,
+    ) -> Result<(), NatsError> {
+        let (context, bytes) = (self.context.clone(), all_bytes as u64);
+        if context.client().connection_state() != State::Connected {
+            // Parts would wait in memory for the server, though nobody waits for them.
+            return Err(NatsError::Away);
         }
-        Ok(seal.open(&blob.name.join("."), &blob.nonce, &sealed))
-    }
-
-    /// When something was put there: a number that grows.
-    pub(crate) fn age(&self, bridge: &Bridge, blob: &Blob) -> Result<u64, NatsError> {
-        let (stream, subject) = (self.stream.clone(), format!("{}.0", blob.subject(&self.prefix)));
-        bridge.wait(async move {
-            let message = stream.get_last_raw_message_by_subject(&subject).await;
-            Ok(message.map_or(0, |message| message.sequence))
+        let payload = part.to_vec().into();
+        bridge.wait_aside(async move {
+            let failed = |error| match refused(&error) {
+                Some(STORE_FAILED) => NatsError::Full { bytes },
+                _ => NatsError::failed(&error),
+            };
+            context.publish(subject, payload).await.map_err(failed)?.await.map_err(failed)?;
+            Ok(())
         })
     }
 
-    /// Removes what is there under a name, whole or not.
-    pub(crate) fn remove(&self, bridge: &Bridge, name: &[&str]) -> Result<(), NatsError> {
-        let filter = format!("{}.{}.>", self.prefix, name.join("."));
+    /// The last message of a subject, which may have wildcards.
+    fn last(&self, bridge: &Bridge, subject: String) -> Result<Option<StreamMessage>, NatsError> {
         let stream = self.stream.clone();
-        bridge.wait(async move {
+        bridge.wait_aside(async move {
+            match stream.get_last_raw_message_by_subject(&subject).await {
+                Ok(message) => Ok(Some(message)),
+                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+                Err(error) => Err(NatsError::failed(&error)),
+            }
+        })
+    }
+
+    /// Reads what is there under a name: what was put there at last. `None` if there is nothing, or
+    /// it is not whole, or damaged.
+    pub(crate) fn get(
+        &self,
+        (bridge, seal): (&Bridge, &Seal),
+        name: &[&str],
+    ) -> Result<Option<Vec<u8>>, NatsError> {
+        let any = format!("{}.{}.*.*.*", self.prefix, name.join("."));
+        let Some(last) = self.last(bridge, any)? else { return Ok(None) };
+        // Parts come in order: the last one is there, or it is not whole.
+        let found = Blob::of(&self.prefix, &last.subject);
+        let Some((blob, _)) = found.filter(|(blob, part)| part + 1 == blob.parts) else {
+            return Ok(None);
+        };
+        let subject = blob.subject(&self.prefix);
+        let mut sealed = Vec::new();
+        for part in 0..blob.parts - 1 {
+            let Some(part) = self.last(bridge, format!("{subject}.{part}"))? else {
+                return Ok(None);
+            };
+            sealed.extend_from_slice(&part.payload);
+        }
+        sealed.extend_from_slice(&last.payload);
+        Ok(seal.open(&blob.name.join("."), &blob.nonce, &sealed))
+    }
+
+    /// When something was put there: a number that grows; `None` if it is gone.
+    pub(crate) fn age(&self, bridge: &Bridge, blob: &Blob) -> Result<Option<u64>, NatsError> {
+        let last = self.last(bridge, format!("{}.0", blob.subject(&self.prefix)))?;
+        Ok(last.map(|message| message.sequence))
+    }
+
+    /// Removes what is there under a name, or under names that begin so, whole or not.
+    pub(crate) fn remove(&self, bridge: &Bridge, name: &[&str]) -> Result<(), NatsError> {
+        self.remove_subject(bridge, format!("{}.{}.>", self.prefix, name.join(".")))
+    }
+
+    fn remove_subject(&self, bridge: &Bridge, filter: String) -> Result<(), NatsError> {
+        let stream = self.stream.clone();
+        bridge.wait_aside(async move {
             stream.purge().filter(filter).await.map_err(|error| NatsError::failed(&error))?;
             Ok(())
         })

@@ -2,7 +2,8 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
-use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Instant;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -11,12 +12,16 @@ use super::error::NatsError;
 /// Longest wait for one answer. Who waits longer holds up a device, and its host's threads.
 pub(crate) const LIMIT: Duration = Duration::from_secs(5);
 
-/// The thread. Where the store is slow one caller waits, and the others are told so at once: no
-/// threads are used up by waiting.
+/// After an answer that did not come, nobody waits for another one for so long.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The thread. Where the store is slow one caller waits from time to time, and the others are told
+/// so at once: no threads are used up by waiting.
 #[derive(Debug)]
 pub(crate) struct Bridge {
     runtime: Option<Runtime>,
-    slow: AtomicBool,
+    /// When an answer did not come at last, if none has come since.
+    slow: Mutex<Option<Instant>>,
     asking: AtomicBool,
 }
 
@@ -25,7 +30,23 @@ impl Bridge {
         let mut builder = Builder::new_multi_thread();
         let made = builder.worker_threads(1).thread_name("nats").enable_all().build();
         let runtime = Some(made.map_err(|error| NatsError::failed(&error))?);
-        Ok(Self { runtime, slow: AtomicBool::new(false), asking: AtomicBool::new(false) })
+        Ok(Self { runtime, slow: Mutex::default(), asking: AtomicBool::new(false) })
+    }
+
+    fn slow(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.slow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`Bridge::wait`], for what may take longer than others, or may not be allowed: that it
+    /// does not come says nothing of the store.
+    pub(crate) fn wait_aside<T: Send + 'static>(
+        &self,
+        asked: impl Future<Output = Result<T, NatsError>> + Send + 'static,
+    ) -> Result<T, NatsError> {
+        if self.slow().is_some() {
+            return Err(NatsError::Slow { limit: LIMIT });
+        }
+        self.ask(asked)
     }
 
     /// Waits for an answer, on whatever thread: never longer than [`LIMIT`].
@@ -33,16 +54,19 @@ impl Bridge {
         &self,
         asked: impl Future<Output = Result<T, NatsError>> + Send + 'static,
     ) -> Result<T, NatsError> {
-        let slow = NatsError::Slow { limit: LIMIT };
-        let alone = self.slow.load(Ordering::Relaxed);
-        if alone && self.asking.swap(true, Ordering::Relaxed) {
-            return Err(slow);
+        let since = *self.slow();
+        if let Some(since) = since {
+            let early = since.elapsed() < PAUSE;
+            if early || self.asking.swap(true, Ordering::Relaxed) {
+                return Err(NatsError::Slow { limit: LIMIT });
+            }
         }
         let answer = self.ask(asked);
-        if alone {
+        let slow = matches!(answer, Err(NatsError::Slow { .. }));
+        *self.slow() = slow.then(Instant::now);
+        if since.is_some() {
             self.asking.store(false, Ordering::Relaxed);
         }
-        self.slow.store(matches!(answer, Err(NatsError::Slow { .. })), Ordering::Relaxed);
         answer
     }
 
@@ -72,8 +96,6 @@ impl Drop for Bridge {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     #[test]
@@ -84,6 +106,13 @@ mod tests {
         std::thread::scope(|scope| {
             assert!(matches!(bridge.wait(never()), Err(NatsError::Slow { .. })));
             assert!(begun.elapsed() >= LIMIT);
+            let before = Instant::now();
+            for _ in 0..100 {
+                assert!(matches!(bridge.wait(never()), Err(NatsError::Slow { .. })));
+                assert!(matches!(bridge.wait_aside(never()), Err(NatsError::Slow { .. })));
+            }
+            assert!(before.elapsed() < PAUSE, "nobody waits");
+            std::thread::sleep(PAUSE);
             let one = scope.spawn(|| bridge.wait(never()));
             std::thread::sleep(LIMIT / 10);
             let before = Instant::now();
@@ -93,6 +122,8 @@ mod tests {
             assert!(before.elapsed() < LIMIT / 2, "nobody else waits");
             assert!(one.join().expect("no panic").is_err());
         });
+        assert!(bridge.wait(async { Ok(()) }).is_err(), "a moment later");
+        std::thread::sleep(PAUSE);
         bridge.wait(async { Ok(()) }).expect("it is back");
         bridge.wait(async { Ok(()) }).expect("for all");
     }

@@ -36,10 +36,14 @@ pub enum NatsError {
         /// How long it was waited for.
         limit: Duration,
     },
+    /// The connection to it is down.
+    #[error("the connection to it is down, and is tried again; what was begun is not used")]
+    Away,
     /// There is no store of this party.
     #[error(
-        "there is no store of {party}; make one with `sharelet store make`. If there was one, what \
-         was spent is forgotten: begin with a new identity, and provision the devices anew"
+        "there is no store of {party}, or a part of it is missing; `sharelet store make` makes what \
+         is missing. If there were numbers in it, what was spent is forgotten: begin with a new \
+         identity, and provision the devices anew"
     )]
     None {
         /// The party.
@@ -73,8 +77,8 @@ pub enum NatsError {
     },
     /// The store has less than it had.
     #[error(
-        "numbers of {device} that were spent are forgotten there: it is a copy of an earlier day, \
-         or somebody has changed it; nothing is served to {device} until it is provisioned anew"
+        "what was spent or revoked of {device} is forgotten there: it is a copy of an earlier day, \
+         or somebody has changed it. Provision the device under another name"
     )]
     Forgotten {
         /// The device.
@@ -95,6 +99,24 @@ pub enum NatsError {
         /// What was asked for.
         bytes: u64,
     },
+    /// It takes messages that are too small.
+    #[error(
+        "its messages have at most {max_payload} bytes, which is too little; let them have a \
+         megabyte (`max_payload`)"
+    )]
+    Parts {
+        /// The largest message that it takes.
+        max_payload: usize,
+    },
+    /// The corrections and models are there, and the numbers are not.
+    #[error(
+        "the numbers of {party} are gone, and what was dealt is there: what was spent is \
+         forgotten. Begin with a new identity, and provision the devices anew"
+    )]
+    Lost {
+        /// The party.
+        party: String,
+    },
     /// It refuses.
     #[error("{what}")]
     Failed {
@@ -111,6 +133,18 @@ impl NatsError {
     pub(crate) fn failed(error: &dyn core::error::Error) -> Self {
         Self::Failed { what: said(error) }
     }
+}
+
+/// The number of the server's error, if it is one.
+pub(crate) fn refused(error: &dyn core::error::Error) -> Option<u64> {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(refused) = inner.downcast_ref::<async_nats::jetstream::Error>() {
+            return Some(refused.error_code().0);
+        }
+        cause = inner.source();
+    }
+    None
 }
 
 /// An error with its causes.

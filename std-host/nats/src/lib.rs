@@ -33,4 +33,4 @@ mod store;
 
 pub use self::access::Access;
 pub use self::error::NatsError;
-pub use self::store::{Nats, Room, make};
+pub use self::store::{Made, Nats, Room, make};

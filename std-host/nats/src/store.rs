@@ -1,14 +1,13 @@
 //! The store of a party.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use async_nats::jetstream::Context;
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::context::{
-    CreateStreamError, CreateStreamErrorKind, GetStreamErrorKind,
-};
+use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::kv::{self, Operation};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, Stream};
-use async_nats::jetstream::{self, Context};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Stream};
 use sharelet_core::DeviceId;
 use sharelet_core::keystream::Key;
 use sharelet_host::store::StoreError;
@@ -19,11 +18,12 @@ use sharelet_host::store::spent::Spent;
 use sharelet_host::store::spool::{Origin, SpoolError};
 use sharelet_host::store::witness::Witness;
 use sharelet_link::{Party, hex};
+use zeroize::Zeroizing;
 
 use super::access::Access;
 use super::blobs::{Blob, Blobs, Failure};
 use super::bridge::Bridge;
-use super::error::NatsError;
+use super::error::{NatsError, refused};
 use super::names::{self, Names};
 use super::seal::Seal;
 
@@ -34,17 +34,21 @@ const CORRECTIONS: &str = "cor";
 const MODEL: &str = "model";
 
 /// How much a store may hold, and how often it is kept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Room {
-    /// Most bytes of corrections and masked models.
-    pub max_bytes: u64,
-    /// Servers of a cluster that keep each record.
-    pub replicas: usize,
+    /// Most bytes of corrections and masked models: a gigabyte, or as it is.
+    pub max_bytes: Option<u64>,
+    /// Servers of a cluster that keep each record: one, or as it is.
+    pub replicas: Option<usize>,
 }
 
-impl Default for Room {
-    fn default() -> Self {
-        Self { max_bytes: 1 << 30, replicas: 1 }
+impl Room {
+    /// A stream with this room, as it is otherwise.
+    fn of(self, config: Config) -> Config {
+        let bytes = self.max_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        let max_bytes = bytes.filter(|_| config.max_bytes > 0).unwrap_or(config.max_bytes);
+        let num_replicas = self.replicas.unwrap_or(config.num_replicas);
+        Config { max_bytes, num_replicas, ..config }
     }
 }
 
@@ -62,13 +66,13 @@ pub struct Nats {
 
 /// How the numbers are kept: nothing is dropped, deleted or rolled up but by another record of the
 /// same name.
-fn numbers_config(names: &Names, room: Room) -> Config {
+fn numbers_config(names: &Names) -> Config {
     Config {
         name: names.bucket_stream(),
         subjects: vec![names.bucket_subjects()],
         max_messages_per_subject: 1,
         discard: DiscardPolicy::New,
-        num_replicas: room.replicas,
+        num_replicas: 1,
         deny_delete: true,
         deny_purge: true,
         // A replica that is behind would be asked.
@@ -77,14 +81,14 @@ fn numbers_config(names: &Names, room: Room) -> Config {
     }
 }
 
-fn blobs_config(names: &Names, room: Room) -> Config {
+fn blobs_config(names: &Names) -> Config {
     Config {
         name: names.blobs(),
         subjects: vec![format!("{}.>", names.blob_prefix())],
         max_messages_per_subject: 1,
-        max_bytes: i64::try_from(room.max_bytes).unwrap_or(i64::MAX),
+        max_bytes: 1 << 30,
         discard: DiscardPolicy::New,
-        num_replicas: room.replicas,
+        num_replicas: 1,
         ..Config::default()
     }
 }
@@ -105,7 +109,15 @@ fn differs(found: &Config, made: &Config) -> Option<&'static str> {
         (made.deny_purge && found.max_bytes > 0, "a limit of bytes"),
         (made.deny_purge && found.allow_direct, "replicas are asked"),
     ];
-    all.into_iter().find(|(differs, _)| *differs).map(|(_, what)| what)
+    let moved = found.mirror.is_some() || found.sources.is_some();
+    let more = [
+        (found.retention != RetentionPolicy::Limits, "records that were read are dropped"),
+        (moved || found.subject_transform.is_some(), "records are moved"),
+        (found.sealed, "it is sealed"),
+        (found.discard_new_per_subject, "a record cannot be replaced"),
+        (found.max_message_size > 0, "a limit of a message's bytes"),
+    ];
+    all.into_iter().chain(more).find(|(differs, _)| *differs).map(|(_, what)| what)
 }
 
 async fn found(context: &Context, made: &Config) -> Result<Option<Stream>, NatsError> {
@@ -127,70 +139,96 @@ async fn found(context: &Context, made: &Config) -> Result<Option<Stream>, NatsE
     }
 }
 
-/// The two streams of a party, if both are there.
-async fn opened(
-    context: &Context,
-    names: &Names,
-) -> Result<Option<(kv::Store, Stream)>, NatsError> {
-    let room = Room::default();
-    let numbers = found(context, &numbers_config(names, room)).await?;
-    let blobs = found(context, &blobs_config(names, room)).await?;
-    let (Some(_), Some(blobs)) = (numbers, blobs) else { return Ok(None) };
-    let numbers = context.get_key_value(names.bucket()).await;
-    Ok(Some((numbers.map_err(|error| NatsError::failed(&error))?, blobs)))
+/// Makes a stream, or gives one that is there this room. Whether it was made, and whether anything
+/// was done.
+async fn make_stream(context: &Context, made: Config, room: Room) -> Result<[bool; 2], NatsError> {
+    let config = match found(context, &made).await? {
+        None => {
+            let config = room.of(made);
+            let bytes = u64::try_from(config.max_bytes).unwrap_or(0);
+            context.create_stream(config).await.map_err(|error| match error.kind() {
+                CreateStreamErrorKind::JetStream(refused) if is_room(refused.error_code()) => {
+                    NatsError::Reserved { bytes }
+                }
+                _ => NatsError::failed(&error),
+            })?;
+            return Ok([true, true]);
+        }
+        Some(stream) => stream.cached_info().config.clone(),
+    };
+    let other = room.of(config.clone());
+    let differs = (other.max_bytes, other.num_replicas) != (config.max_bytes, config.num_replicas);
+    if differs {
+        context.update_stream(other).await.map_err(|error| NatsError::failed(&error))?;
+    }
+    Ok([false, differs])
 }
 
-/// Makes the store of a party, empty; or gives one that is there more room.
+fn is_room(code: ErrorCode) -> bool {
+    [ErrorCode::INSUFFICIENT_RESOURCES, ErrorCode::STORAGE_RESOURCES_EXCEEDED].contains(&code)
+}
+
+/// What [`make`] has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// A store, or what was missing of one.
+    Made,
+    /// It has other room now.
+    Changed,
+}
+
+/// Makes the store of a party, empty, or what is missing of one; or gives it other room.
 ///
 /// # Errors
-/// [`StoreError::Remote`] with a [`NatsError`].
-pub fn make(access: &Access, own: &Own, room: Room) -> Result<bool, StoreError> {
+/// [`StoreError::Remote`] with a [`NatsError`]: [`NatsError::Exists`] if there is nothing to do.
+pub fn make(access: &Access, own: &Own, room: Room) -> Result<Made, StoreError> {
     let at = access.to_string();
     let (bridge, seal, names) = begin(access, own)?;
     let remote = |error: NatsError| StoreError::Remote { at: at.clone(), source: error.into() };
     let mut id = [0; 16];
     getrandom::fill(&mut id).map_err(StoreError::Randomness)?;
-    let place = format!("{}/{STORE}", names.bucket());
-    let sealed = seal.seal_whole(&place, &id)?;
-    let (access, names) = (access.clone(), names);
-    let made = bridge.wait(async move {
-        let context = jetstream::new(access.connect(names.party()).await?);
-        let failed = |error: &dyn core::error::Error| NatsError::failed(error);
-        let unmade = |error: CreateStreamError| match error.kind() {
-            CreateStreamErrorKind::JetStream(refused)
-                if refused.error_code() == ErrorCode::INSUFFICIENT_RESOURCES
-                    || refused.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED =>
-            {
-                NatsError::Reserved { bytes: room.max_bytes }
-            }
-            _ => NatsError::failed(&error),
-        };
-        let blobs = blobs_config(&names, room);
-        if let Some((_, stream)) = opened(&context, &names).await? {
-            let now = stream.cached_info().config.max_bytes;
-            if now == blobs.max_bytes {
-                return Err(NatsError::Exists { party: names.party() });
-            }
-            let config =
-                Config { max_bytes: blobs.max_bytes, ..stream.cached_info().config.clone() };
-            context.update_stream(config).await.map_err(|error| failed(&error))?;
-            return Ok(false);
-        }
-        // The numbers last: where they are there, all is.
-        context.get_or_create_stream(blobs).await.map_err(unmade)?;
-        let numbers = numbers_config(&names, room);
-        context.get_or_create_stream(numbers).await.map_err(unmade)?;
-        let numbers = context.get_key_value(names.bucket()).await;
-        let numbers = numbers.map_err(|error| failed(&error))?;
+    let sealed = seal.seal_whole(&format!("{}/{STORE}", names.bucket()), &id)?;
+    let (to, bucket) = (access.clone(), names.bucket());
+    let context = bridge.wait(async move { to.connect(bucket).await }).map_err(remote)?;
+    // Each step has its time; each may be the last that was done before.
+    let (of, party) = (context.clone(), names.clone());
+    let streams = bridge.wait(async move {
+        let numbers = found(&of, &numbers_config(&party)).await?;
+        let blobs = found(&of, &blobs_config(&party)).await?;
+        let used = blobs.is_some_and(|blobs| blobs.cached_info().state.messages > 0);
+        let lost = numbers.is_none() && used;
+        if lost { Err(NatsError::Lost { party: party.party() }) } else { Ok(()) }
+    });
+    streams.map_err(remote)?;
+    let (mut made, mut changed) = (false, false);
+    for config in [blobs_config(&names), numbers_config(&names)] {
+        let of = context.clone();
+        let done = bridge.wait(async move { make_stream(&of, config, room).await });
+        let [new, other] = done.map_err(remote)?;
+        (made, changed) = (made || new, changed || other);
+    }
+    let (of, bucket) = (context, names.bucket());
+    let named = bridge.wait(async move {
+        let numbers = of.get_key_value(bucket).await.map_err(|error| NatsError::failed(&error))?;
         match numbers.update(STORE, sealed.into(), 0).await {
             Ok(_) => Ok(true),
-            Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => {
-                Err(NatsError::Exists { party: names.party() })
-            }
-            Err(error) => Err(failed(&error)),
+            Err(error) if is_conflict(&error) => Ok(false),
+            Err(error) => Err(NatsError::failed(&error)),
         }
     });
-    made.map_err(remote)
+    match (made || named.map_err(remote)?, changed) {
+        (true, _) => Ok(Made::Made),
+        (false, true) => Ok(Made::Changed),
+        (false, false) => Err(remote(NatsError::Exists { party: names.party() })),
+    }
+}
+
+/// Whether a record is another one by now.
+fn is_conflict(error: &kv::UpdateError) -> bool {
+    // The second is what a cluster says while it still decides.
+    const CODES: [u64; 2] = [10071, 10164];
+    error.kind() == kv::UpdateErrorKind::WrongLastRevision
+        || refused(error).is_some_and(|code| CODES.contains(&code))
 }
 
 fn begin(access: &Access, own: &Own) -> Result<(Bridge, Seal, Names), StoreError> {
@@ -213,9 +251,12 @@ impl Nats {
         let (access, party) = (access.clone(), names.clone());
         let (context, numbers, blobs, id) = bridge
             .wait(async move {
-                let context = jetstream::new(access.connect(party.party()).await?);
+                let context = access.connect(party.bucket()).await?;
                 let none = || NatsError::None { party: party.party() };
-                let (numbers, blobs) = opened(&context, &party).await?.ok_or_else(none)?;
+                found(&context, &numbers_config(&party)).await?.ok_or_else(none)?;
+                let blobs = found(&context, &blobs_config(&party)).await?.ok_or_else(none)?;
+                let numbers = context.get_key_value(party.bucket()).await;
+                let numbers = numbers.map_err(|error| NatsError::failed(&error))?;
                 let id = numbers.entry(STORE).await.map_err(|error| NatsError::failed(&error))?;
                 Ok((context, numbers, blobs, id.ok_or_else(none)?.value))
             })
@@ -269,10 +310,7 @@ impl Nats {
         let done = self.bridge.wait(async move {
             match numbers.update(key, sealed.into(), seen).await {
                 Ok(revision) => Ok(Some(revision)),
-                Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(None),
-                Err(error) if error.kind() == kv::UpdateErrorKind::TimedOut => {
-                    Err(NatsError::Slow { limit: super::bridge::LIMIT })
-                }
+                Err(error) if is_conflict(&error) => Ok(None),
                 Err(error) => Err(NatsError::failed(&error)),
             }
         });
@@ -284,9 +322,10 @@ impl Nats {
         device: DeviceId,
         before: Option<u64>,
         found: Option<&Entry>,
+        spent: bool,
     ) -> Result<(), StoreError> {
         let Some(witness) = &self.witness else { return Ok(()) };
-        if witness.sees(device, before, found)? {
+        if witness.sees(device, before, found, spent)? {
             return Ok(());
         }
         Err(self.remote(NatsError::Forgotten { device: device.to_string() }))
@@ -333,39 +372,81 @@ fn corrections_of(blob: &Blob) -> Option<(DeviceId, u64, Origin)> {
     Some((names::device(device)?, session.parse().ok()?, origin))
 }
 
+/// A device's key in the store, or that it has none any more, with a number that grows: so an old
+/// record is told from the newest.
+struct KeyRecord {
+    serial: u64,
+    key: Option<DeviceKey>,
+}
+
+impl KeyRecord {
+    fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let key = self.key.as_ref().map(DeviceKey::to_bytes);
+        let key = key.as_ref().map_or(&[][..], |bytes| &bytes[..]);
+        Zeroizing::new([&self.serial.to_le_bytes()[..], key].concat())
+    }
+
+    fn from_bytes(bytes: &[u8], device: DeviceId) -> Option<Self> {
+        let (serial, rest) = bytes.split_first_chunk()?;
+        let serial = u64::from_le_bytes(*serial);
+        if rest.is_empty() {
+            return Some(Self { serial, key: None });
+        }
+        let key = DeviceKey::from_bytes(rest).ok().filter(|key| key.device == device)?;
+        Some(Self { serial, key: Some(key) })
+    }
+}
+
+impl Nats {
+    /// A device's record and its revision, 0 if there is none.
+    fn key_record(&self, device: DeviceId) -> Result<(u64, KeyRecord), StoreError> {
+        let name = names::key(device);
+        let (revision, record) = match self.record(&name)? {
+            None => (0, KeyRecord { serial: 0, key: None }),
+            Some((revision, bytes)) => {
+                // Nobody removes a record: it says itself that there is no key.
+                let bytes = bytes.map(Zeroizing::new);
+                let record = bytes.and_then(|bytes| KeyRecord::from_bytes(&bytes, device));
+                let foreign = || self.remote(NatsError::Foreign { place: self.place(&name) });
+                (revision, record.ok_or_else(foreign)?)
+            }
+        };
+        if let Some(witness) = &self.witness
+            && !witness.sees_key(device, record.serial)?
+        {
+            return Err(self.remote(NatsError::Forgotten { device: device.to_string() }));
+        }
+        Ok((revision, record))
+    }
+}
+
 impl Registry for Nats {
     fn key(&self, device: DeviceId) -> Result<Option<DeviceKey>, StoreError> {
-        let Some((_, Some(bytes))) = self.record(&names::key(device))? else { return Ok(None) };
-        let place = || self.place(&names::key(device));
-        match DeviceKey::from_bytes(&zeroize::Zeroizing::new(bytes)) {
-            Ok(key) if key.device == device => Ok(Some(key)),
-            _ => Err(self.remote(NatsError::Foreign { place: place() })),
-        }
+        Ok(self.key_record(device)?.1.key)
     }
 
     fn put_key(&self, key: &DeviceKey, force: bool) -> Result<(), StoreError> {
         let exists = || StoreError::KeyExists { device: key.device.to_string() };
-        let name = names::key(key.device);
-        let seen = match self.record(&name)? {
-            Some((_, Some(_))) if !force => return Err(exists()),
-            Some((revision, _)) => revision,
-            None => 0,
-        };
+        let (revision, record) = self.key_record(key.device)?;
+        if record.key.is_some() && !force {
+            return Err(exists());
+        }
+        let key = DeviceKey { key: Key::from_bytes(*key.key.expose()), ..*key };
+        let (name, serial) = (names::key(key.device), record.serial + 1);
+        let bytes = KeyRecord { serial, key: Some(key) }.to_bytes();
         // Another one was faster.
-        self.replace(&name, seen, &*key.to_bytes())?.ok_or_else(exists)?;
+        self.replace(&name, revision, &bytes)?.ok_or_else(exists)?;
         Ok(())
     }
 
     fn forget_key(&self, device: DeviceId) -> Result<bool, StoreError> {
-        let name = names::key(device);
-        if !matches!(self.record(&name)?, Some((_, Some(_)))) {
+        let (revision, record) = self.key_record(device)?;
+        if record.key.is_none() {
             return Ok(false);
         }
-        let numbers = self.numbers.clone();
-        let done = self.bridge.wait(async move {
-            numbers.delete(name).await.map_err(|error| NatsError::failed(&error))
-        });
-        done.map_err(|error| self.remote(error))?;
+        let bytes = KeyRecord { serial: record.serial + 1, key: None }.to_bytes();
+        let replaced = self.replace(&names::key(device), revision, &bytes)?;
+        replaced.ok_or_else(|| StoreError::Contended { device: device.to_string() })?;
         Ok(true)
     }
 
@@ -394,7 +475,7 @@ impl Store for Nats {
                 Some(Entry { revision, spent })
             }
         };
-        self.sees(device, before, entry.as_ref())?;
+        self.sees(device, before, entry.as_ref(), false)?;
         Ok(entry)
     }
 
@@ -407,7 +488,7 @@ impl Store for Nats {
         let before = self.before(device);
         let done = self.replace(&names::spent(device), seen.unwrap_or(0), &spent.to_bytes())?;
         let Some(revision) = done else { return Ok(false) };
-        self.sees(device, before, Some(&Entry { revision, spent: spent.clone() }))?;
+        self.sees(device, before, Some(&Entry { revision, spent: spent.clone() }), true)?;
         Ok(true)
     }
 
@@ -418,21 +499,22 @@ impl Store for Nats {
     fn sessions(&self, device: DeviceId) -> Result<Vec<(u64, Option<Origin>)>, StoreError> {
         let listed = self.blobs.list(&self.bridge, &[CORRECTIONS, &names::word(device.as_str())]);
         let listed = listed.map_err(|error| self.remote(error))?;
-        let sessions = listed.iter().filter_map(corrections_of);
-        let mut sessions: Vec<_> =
-            sessions.map(|(_, session, origin)| (session, Some(origin))).collect();
+        let whole = |(blob, whole): &(Blob, bool)| {
+            let (_, session, origin) = corrections_of(blob)?;
+            Some((session, whole.then_some(origin)))
+        };
+        let mut sessions: Vec<_> = listed.iter().filter_map(whole).collect();
         sessions.sort_unstable_by_key(|(session, _)| *session);
-        sessions.dedup_by_key(|(session, _)| *session);
         Ok(sessions)
     }
 
     fn stock(&self) -> Result<Vec<(DeviceId, usize)>, StoreError> {
         let listed = self.blobs.list(&self.bridge, &[CORRECTIONS]);
-        let mut stock = std::collections::BTreeMap::new();
-        for (device, _, _) in
-            listed.map_err(|error| self.remote(error))?.iter().filter_map(corrections_of)
-        {
-            *stock.entry(device).or_default() += 1;
+        let mut stock = BTreeMap::new();
+        for (blob, whole) in listed.map_err(|error| self.remote(error))? {
+            if let Some((device, _, _)) = corrections_of(&blob).filter(|_| whole) {
+                *stock.entry(device).or_default() += 1;
+            }
         }
         Ok(stock.into_iter().collect())
     }
@@ -467,16 +549,27 @@ impl Store for Nats {
         let (word, digits) = (names::word(device.as_str()), format!("{session:020}"));
         let (key, model) = (hex::hex(&origin.key), hex::hex(&origin.model));
         let name = [CORRECTIONS, &word, &digits, &key, &model];
-        let listed = self.blobs.list(&self.bridge, &name).map_err(away)?;
-        let missing = SpoolError::Missing { session };
-        let Some(blob) = listed.first() else { return Err(missing) };
-        let bytes = self.blobs.get((&self.bridge, &self.seal), blob).map_err(away)?;
-        bytes.filter(|bytes| bytes.len() == expected_bytes).ok_or(missing)
+        let bytes = self.blobs.get((&self.bridge, &self.seal), &name).map_err(away)?;
+        let fits = bytes.filter(|bytes| bytes.len() == expected_bytes);
+        fits.ok_or(SpoolError::Missing { session })
     }
 
-    fn remove(&self, device: DeviceId, session: u64) {
+    fn remove(&self, device: DeviceId, session: u64, origin: Option<&Origin>) {
         let (device, session) = (names::word(device.as_str()), format!("{session:020}"));
-        self.remove_blob(&[CORRECTIONS, &device, &session]);
+        match origin {
+            None => self.remove_blob(&[CORRECTIONS, &device, &session]),
+            Some(Origin { model, key }) => {
+                let (key, model) = (hex::hex(key), hex::hex(model));
+                self.remove_blob(&[CORRECTIONS, &device, &session, &key, &model]);
+            }
+        }
+    }
+
+    fn expect_there(&self) -> Result<(), StoreError> {
+        match self.record(STORE)? {
+            Some(_) => Ok(()),
+            None => Err(self.remote(NatsError::None { party: self.names.party() })),
+        }
     }
 
     fn seed(&self, model: &[u8; 32]) -> Result<Key, StoreError> {
@@ -490,6 +583,8 @@ impl Store for Nats {
         bytes: &[u8],
     ) -> Result<(), StoreError> {
         let name = [MODEL, &names::owner(owner), &hex::hex(id)];
+        // What an attempt before has left, which was not whole.
+        self.remove_blob(&name);
         let put = self.blobs.put((&self.bridge, &self.seal), &name, bytes);
         put.map_err(|failure| self.failure(failure))
     }
@@ -497,14 +592,7 @@ impl Store for Nats {
     fn model(&self, owner: Option<Party>, id: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
         let remote = |error| self.remote(error);
         let name = [MODEL, &names::owner(owner), &hex::hex(id)];
-        // Two dealers may have kept it at once.
-        for blob in self.blobs.list(&self.bridge, &name).map_err(remote)? {
-            let bytes = self.blobs.get((&self.bridge, &self.seal), &blob).map_err(remote)?;
-            if bytes.is_some() {
-                return Ok(bytes);
-            }
-        }
-        Ok(None)
+        self.blobs.get((&self.bridge, &self.seal), &name).map_err(remote)
     }
 
     fn remove_model(&self, owner: Option<Party>, id: &[u8; 32]) -> StoreError {
@@ -518,8 +606,9 @@ impl Store for Nats {
         let owner = names::owner(Some(owner));
         let listed = self.blobs.list(&self.bridge, &[MODEL, &owner]).map_err(remote)?;
         let mut own = Vec::new();
-        for blob in listed {
-            own.push((self.blobs.age(&self.bridge, &blob).map_err(remote)?, blob));
+        for (blob, _) in listed {
+            let age = self.blobs.age(&self.bridge, &blob).map_err(remote)?;
+            own.extend(age.map(|age| (age, blob)));
         }
         own.sort_unstable();
         let over = (own.len() + 1).saturating_sub(most);
@@ -532,6 +621,7 @@ impl Store for Nats {
 
     fn model_count(&self) -> Result<usize, StoreError> {
         let listed = self.blobs.list(&self.bridge, &[MODEL]);
-        Ok(listed.map_err(|error| self.remote(error))?.len())
+        let listed = listed.map_err(|error| self.remote(error))?;
+        Ok(listed.iter().filter(|(_, whole)| *whole).count())
     }
 }

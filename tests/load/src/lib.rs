@@ -1,7 +1,7 @@
 //! The programs `sharelet dealer`, `host`, `server` and `train` as they are run: under the load of
 //! many devices, hostile ones among them; and killed at any moment.
 //!
-//! [`load`], [`fleet`], [`kills`] and [`claims`] are measured by `cargo xtask bench`; a small run of the first
+//! [`load`], [`fleet`], [`kills`], [`claims`] and [`shared`] are measured by `cargo xtask bench`; a small run of the first
 //! and the last is a test of the command line.
 #![allow(
     clippy::expect_used,
@@ -20,4 +20,5 @@ pub mod kills;
 pub mod load;
 mod memory;
 mod services;
+pub mod shared;
 mod tally;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use sharelet_load::figure::{Figure, write};
-use sharelet_load::{claims, fleet, kills, load};
+use sharelet_load::{claims, fleet, kills, load, shared};
 
 /// The programs under load, and killed.
 #[derive(Debug, Parser)]
@@ -57,6 +57,18 @@ enum What {
         /// How often one of them, or the store, is killed.
         #[arg(long, default_value_t = 100)]
         kills: u64,
+    },
+    /// Two hosts and two dealers that share a store, and one of each that have none.
+    Shared {
+        /// Devices.
+        #[arg(long, default_value_t = 32)]
+        devices: usize,
+        /// The time of each of the two.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// A model and readings, in the place of a small random one.
+        #[arg(long, num_args = 2, value_names = ["MODEL.slt", "READINGS"])]
+        model: Vec<PathBuf>,
     },
     /// One of these hosts: claims until it is killed.
     #[command(hide = true)]
@@ -134,6 +146,20 @@ fn main() -> ExitCode {
             let program = std::env::current_exe().expect("this program has a file");
             let settings = claims::Settings { hosts, numbers, kills, seed };
             let Some(figures) = claims::run(&program, &settings) else {
+                return ExitCode::FAILURE;
+            };
+            (figures, Vec::new())
+        }
+        What::Shared { devices, seconds, model } => {
+            let case = match model.as_slice() {
+                [model, readings] => {
+                    Some(load::Case { model: model.clone(), readings: readings.clone() })
+                }
+                _ => None,
+            };
+            let time = Duration::from_secs(seconds);
+            let settings = shared::Settings { devices, time, case, seed };
+            let Some(figures) = shared::run(&sharelet, &settings) else {
                 return ExitCode::FAILURE;
             };
             (figures, Vec::new())

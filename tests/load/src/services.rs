@@ -144,7 +144,7 @@ pub(crate) fn small(seed: u64) -> (Model, Readings) {
     (model, readings)
 }
 
-fn load(model: &Path, readings: &Path) -> (Model, Readings) {
+pub(crate) fn load(model: &Path, readings: &Path) -> (Model, Readings) {
     let model = Model::load(model).expect("a model");
     let options = ReadOptions { width: Some(model.network.inputs()), divide: None };
     let readings = Readings::load(readings, options).expect("readings");

@@ -1,5 +1,5 @@
-//! `cargo xtask bench load` and `kills`: the programs themselves, with many devices, and killed.
-//! Both are in `target/bench/trust.json`.
+//! `cargo xtask bench load`, `fleet`, `kills`, `claims` and `shared`: the programs themselves, with
+//! many devices, and killed. All are in `target/bench/trust.json`.
 
 use core::time::Duration;
 use std::fs;
@@ -12,7 +12,7 @@ use super::page;
 use super::trust;
 use crate::files;
 use crate::process;
-use crate::setup::Setup;
+use crate::setup::{NATS_SERVER, Setup};
 use crate::workspace::SHARELET_PACKAGE;
 
 const BUILD_LIMIT: Duration = Duration::from_secs(3600);
@@ -80,6 +80,35 @@ pub fn kills(setup: &Setup<'_>, folder: &Path, points: u64) -> Result<()> {
     let limit = BESIDE + KILL_LIMIT * u32::try_from(points).unwrap_or(u32::MAX);
     let what = format!("killing programs at {points} moments");
     measure(setup, folder, ("kills/", &what), (&mut command, limit), &output)
+}
+
+/// Hosts that claim numbers of one store, killed with it.
+pub fn claims(setup: &Setup<'_>, folder: &Path, numbers: u64, kills: u64) -> Result<()> {
+    let (mut command, output) = over_nats(setup, folder, "claims")?;
+    command.args(["--numbers", &numbers.to_string(), "--kills", &kills.to_string()]);
+    let what = format!("8 hosts claim {numbers} numbers, {kills} kills");
+    measure(setup, folder, ("claims/", &what), (&mut command, BESIDE), &output)
+}
+
+/// Two hosts and two dealers that share a store, against one of each.
+pub fn shared(setup: &Setup<'_>, folder: &Path, seconds: u64) -> Result<()> {
+    let (mut command, output) = over_nats(setup, folder, "shared")?;
+    command.args(["--seconds", &seconds.to_string()]);
+    let limit = BESIDE + Duration::from_secs(2 * seconds);
+    let what = "two hosts and two dealers over NATS, and one of each with the state of a machine";
+    measure(setup, folder, ("shared/", what), (&mut command, limit), &output)
+}
+
+/// What measures with a server of NATS, and where its figures go.
+fn over_nats(setup: &Setup<'_>, folder: &Path, what: &str) -> Result<(Command, PathBuf)> {
+    let [sharelet, program] = build(setup)?;
+    let server = setup.nats_server()?;
+    let server = server.context("there is no nats-server, and no pip to install it")?;
+    let output = folder.join(format!("{what}.json"));
+    let mut command = Command::new(program);
+    command.env(NATS_SERVER, server);
+    command.arg("--sharelet").arg(&sharelet).arg("--figures").arg(&output).arg(what);
+    Ok((command, output))
 }
 
 /// `sharelet` and the program that loads and kills it, as they are released.

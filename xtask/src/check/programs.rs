@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use super::results::{Checks, LIMIT};
+use crate::setup::NATS_SERVER;
 use crate::{files, process};
 
 /// How many run at a time. Each has its part of the cores.
@@ -39,8 +40,18 @@ struct Ended {
 ///
 /// The output of each lies in the folder `tests` of the logs; `tests.log` says how long each took.
 pub fn run(checks: &Checks<'_>) {
+    let nats = checks.record("a server of NATS", checks.setup.nats_server()).flatten();
+    if nats.is_none() {
+        let how = "there is no nats-server, and no pip to install it";
+        checks.skip("stores beyond one machine", how);
+    }
     checks.check("tests", || {
-        let programs = list(checks)?;
+        let mut programs = list(checks)?;
+        if let Some(nats) = &nats {
+            programs.iter_mut().for_each(|program| {
+                program.command.env(NATS_SERVER, nats);
+            });
+        }
         let count = programs.len();
         let queue = Mutex::new(programs.into_iter());
         let work = || -> Vec<Ended> {

@@ -60,11 +60,11 @@ fn a_device_and_a_host_agree_with_the_twin() {
     assert_ne!(fs::read(&kept).unwrap(), before);
 
     room.refuses(&device(&server, ""), 1, "start both sides with the same `--answer`");
-    room.refuses(&device(&server, "--store --answer both"), 1, "start a host with --store");
+    room.refuses(&device(&server, "--store --answer both"), 1, "start a host with --keep");
     server.program.stop("INT").expect(0, "stopped");
 
     // Whoever proves no name is answered, and leaves nothing on the host's disk.
-    let open = room.serve("host model.slt --state open --prepare ot --store --insecure-plaintext");
+    let open = room.serve("host model.slt --state open --prepare ot --keep --insecure-plaintext");
     let line = device(&open, "--insecure-plaintext --name pump");
     assert_eq!(room.works(&line).out, twin);
     room.refuses(&format!("{line} --store"), 1, "seal the connections");
@@ -75,7 +75,7 @@ fn a_device_and_a_host_agree_with_the_twin() {
 fn a_store_is_spent_once_and_a_copy_of_it_is_refused() {
     let room = room();
     let twin = room.works(TWIN).out;
-    let server = host(&room, "--store");
+    let server = host(&room, "--keep");
     room.refuses(&device(&server, "--store"), 1, "nothing is prepared; run `sharelet prepare`");
     let said = room.works(&prepare(&server, 12)).out;
     assert!(said.ends_with("12 inferences prepared, 12 ready\n"), "{said}");
@@ -129,7 +129,7 @@ fn a_store_is_spent_once_and_a_copy_of_it_is_refused() {
 fn a_store_is_filled_while_it_is_spent() {
     let room = room();
     let twin = room.works(TWIN).out;
-    let server = host(&room, "--store");
+    let server = host(&room, "--keep");
     let line = device(&server, "--store --fill 4");
     let done = room.works(&line);
     assert_eq!(done.out, twin);
@@ -157,7 +157,7 @@ fn store(room: &Programs, folder: &str) -> std::path::PathBuf {
 fn what_is_killed_goes_on_from_the_last_whole_batch() {
     let room = room();
     let twin = room.works(TWIN).out;
-    let mut server = host(&room, "-v --store");
+    let mut server = host(&room, "-v --keep");
     room.works(&prepare(&server, 5));
     // A batch of thousands is under way: there is no file of it yet.
     let mut filling = room.start(&prepare(&server, 5000));
@@ -167,7 +167,7 @@ fn what_is_killed_goes_on_from_the_last_whole_batch() {
     assert!(filling.runs(), "{}", filling.said());
     filling.kill();
     server.program.kill();
-    let server = host(&room, "--store");
+    let server = host(&room, "--keep");
     assert_eq!(room.works(&device(&server, "--store")).out, twin);
     room.refuses(&device(&server, "--store"), 1, "nothing is prepared");
     // A whole batch where many are asked for; silent transfers for a change.
@@ -186,7 +186,7 @@ fn arguments_of_the_other_source_are_refused() {
     for (line, says) in [
         (host.to_owned(), "--dealer is missing"),
         (format!("{host} --prepare ot --dealer 127.0.0.1:1"), not_ot),
-        (format!("{host} --store --dealer 127.0.0.1:1"), not_dealt),
+        (format!("{host} --keep --dealer 127.0.0.1:1"), not_dealt),
         (format!("{alone} --key k"), not_ot),
         (alone.clone(), "--name is missing"),
         (format!("{alone} --name a"), "--state is missing"),
@@ -309,7 +309,7 @@ fn a_host_without_a_dealer_serves_several_models() {
     let twins = ["model", "other"]
         .map(|name| room.works(&format!("twin {name}.slt --inputs readings.npy")).out);
     room.works("models hall add plain model.slt");
-    let server = room.serve("host --models hall --state host --prepare ot --store");
+    let server = room.serve("host --models hall --state host --prepare ot --keep");
     let prepared = |model: &str| room.works(&format!("{} --model {model}", prepare(&server, 5)));
     assert_eq!(room.works(&device(&server, "")).out, twins[0]);
     prepared("plain");

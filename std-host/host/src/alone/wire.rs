@@ -254,7 +254,7 @@ impl fmt::Display for Refusal {
             }
             Self::NotPrepared => "the host has nothing prepared for this; match the stores again",
             Self::NoStore => {
-                "the other side has no store that can be used: start a host with --store, server 1 \
+                "the other side has no store that can be used: start a host with --keep, server 1 \
                  with --state; seal the connections by keys, and see its log"
             }
             Self::Backup => {

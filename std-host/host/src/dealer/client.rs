@@ -3,9 +3,10 @@
 //! A few connections are kept and shared by all devices. One that was kept too long is replaced
 //! without a word.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use sharelet_core::session::network::Network;
 use sharelet_core::session::wire::control::DeviceId;
@@ -49,10 +50,59 @@ impl ClientError {
     }
 }
 
-/// A dealer as hosts see it.
+/// A machine that failed is asked last for so long.
+const AVOIDED: Duration = Duration::from_secs(10);
+
+/// A machine of a dealer.
+#[derive(Debug)]
+struct Machine {
+    address: String,
+    /// When it failed at last.
+    failed: Mutex<Option<Instant>>,
+}
+
+impl Machine {
+    fn failed(&self) {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn is_avoided(&self) -> bool {
+        let failed = *self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.is_some_and(|failed| failed.elapsed() < AVOIDED)
+    }
+}
+
+/// The machines of a dealer, which connections are divided among.
+#[derive(Debug)]
+struct Machines {
+    all: Vec<Machine>,
+    next: AtomicUsize,
+}
+
+impl Machines {
+    fn new(addresses: &str) -> Self {
+        let machine = |address: &str| Machine {
+            address: address.trim().to_owned(),
+            failed: Mutex::default(),
+        };
+        Self { all: addresses.split(',').map(machine).collect(), next: AtomicUsize::new(0) }
+    }
+
+    /// All of them: another one is the first each time, and those that failed are the last.
+    fn in_turn(&self) -> Vec<&Machine> {
+        let first = self.next.fetch_add(1, Ordering::Relaxed) % self.all.len().max(1);
+        let (before, after) = self.all.split_at(first);
+        let mut turn: Vec<&Machine> = after.iter().chain(before).collect();
+        turn.sort_by_key(|machine| machine.is_avoided());
+        turn
+    }
+}
+
+/// A dealer as hosts see it, on one machine or several that share its state.
 #[derive(Debug)]
 pub struct Client {
     address: String,
+    machines: Machines,
     route: Route,
     connect: Duration,
     stall: Duration,
@@ -77,12 +127,13 @@ impl Lease<'_> {
 }
 
 impl Client {
-    /// The dealer at `address`; nothing is connected yet.
+    /// The dealer at `address`, or at several with commas between them; nothing is connected yet.
     #[must_use]
     pub fn new(address: String, route: Route, connect: Duration, stall: Duration) -> Self {
+        let machines = Machines::new(&address);
         let [permits, short_permits] = [CONNECTIONS, SHORT_CONNECTIONS].map(Semaphore::new);
         let (idle, reached) = (Mutex::default(), AtomicBool::new(false));
-        Self { address, route, connect, stall, idle, permits, short_permits, reached }
+        Self { address, machines, route, connect, stall, idle, permits, short_permits, reached }
     }
 
     /// The dealer's address.
@@ -104,7 +155,22 @@ impl Client {
     }
 
     async fn fresh(&self) -> Result<Connection, ClientError> {
-        let Self { address, route, connect, stall, .. } = self;
+        let mut failed = None;
+        for machine in self.machines.in_turn() {
+            match self.greet(&machine.address).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => {
+                    machine.failed();
+                    failed = Some(error);
+                }
+            }
+        }
+        // There always is a machine.
+        Err(failed.unwrap_or(WireError::Closed.into()))
+    }
+
+    async fn greet(&self, address: &str) -> Result<Connection, ClientError> {
+        let Self { route, connect, stall, .. } = self;
         let mut connection = tcp::connect(address, Role::Dealer, route, *connect, *stall).await?;
         frame::greet(&mut connection.writer, Kind::Hello, &[]).await?;
         frame::read_hello(&mut connection.reader, Kind::Welcome).await?;
@@ -345,5 +411,26 @@ impl Corrections<'_> {
         self.left -= 1;
         self.lease = Some(lease);
         Ok(Some((session, corrections)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_take_turns_and_those_that_failed_are_last() {
+        let machines = Machines::new("a:1, b:1,c:1");
+        let turn = || -> Vec<&str> {
+            machines.in_turn().into_iter().map(|machine| machine.address.as_str()).collect()
+        };
+        assert_eq!(turn(), ["a:1", "b:1", "c:1"]);
+        assert_eq!(turn(), ["b:1", "c:1", "a:1"]);
+        machines.all[2].failed();
+        assert_eq!(turn(), ["a:1", "b:1", "c:1"]);
+        assert_eq!(turn(), ["a:1", "b:1", "c:1"]);
+        assert_eq!(turn(), ["b:1", "a:1", "c:1"]);
+        let one = Machines::new("dealer-1@a:1");
+        assert_eq!(one.in_turn().len(), 1);
     }
 }

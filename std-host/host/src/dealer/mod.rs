@@ -234,7 +234,12 @@ impl Dealer {
     ) -> Result<(), DealerError> {
         let Offer { id, network } = offer;
         let bytes = masked::check(&network).map_err(DealerError::Refused)?;
-        if self.blocking(move |dealer| dealer.model(peer, &id)).await.is_err() {
+        let known = match self.blocking(move |dealer| dealer.model(peer, &id)).await {
+            Ok(_) => true,
+            Err(DealerError::Refused(Refusal::UnknownModel)) => false,
+            Err(error) => return Err(error),
+        };
+        if !known {
             let most = self.most;
             self.blocking(move |dealer| {
                 if let Some(owner) = peer {
@@ -275,11 +280,16 @@ impl Dealer {
 
     /// A masked model that `owner` has offered, from memory or disk.
     fn model(&self, owner: Option<Party>, id: &[u8; 32]) -> Result<Arc<MaskedModel>, Refusal> {
-        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = || self.models.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it =
             |(known, model): &(Option<Party>, Arc<MaskedModel>)| *known == owner && model.id == *id;
-        let found = match models.iter().position(is_it) {
-            Some(position) => models.remove(position).1,
+        let in_memory = {
+            let mut models = lock();
+            models.iter().position(is_it).map(|position| models.remove(position).1)
+        };
+        let found = match in_memory {
+            Some(found) => found,
+            // Nobody else waits while it is read.
             None => {
                 let bytes = self
                     .store
@@ -295,6 +305,8 @@ impl Dealer {
                 }
             }
         };
+        let mut models = lock();
+        models.retain(|known| !is_it(known));
         models.push((owner, found.clone()));
         if models.len() > MODELS_IN_MEMORY {
             models.remove(0);
@@ -392,6 +404,6 @@ impl Watched for Dealer {
     }
 
     fn expect_ready(&self) -> Result<(), String> {
-        Ok(())
+        self.store.expect_there().map_err(|error| error.to_string())
     }
 }

@@ -464,6 +464,7 @@ impl Watched for Host {
     }
 
     fn expect_ready(&self) -> Result<(), String> {
+        self.source.store.expect_there().map_err(|error| error.to_string())?;
         let client = &self.source.client;
         let stock = || self.source.store.stock().map_err(|error| error.to_string());
         if client.is_reached() || stock()?.iter().any(|(_, sessions)| *sessions > 0) {

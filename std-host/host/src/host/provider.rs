@@ -9,6 +9,7 @@ use sharelet_core::keystream::KeyId;
 use sharelet_core::session::ORDER_SESSIONS;
 use sharelet_core::session::wire::control::{DeviceId, Refusal, Request};
 use tokio::sync::Notify;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use super::error::HostError;
@@ -161,19 +162,27 @@ impl Provider {
     ) -> Result<Arc<Self>, StoreError> {
         let store = &source.store;
         let next = store.next_session(device, key)?;
-        let sessions = store.sessions(device)?.into_iter();
-        let (sessions, foreign): (Vec<_>, Vec<_>) = sessions
-            .filter_map(|(session, origin)| Some((session, origin.filter(|of| of.key == key)?)))
-            .partition(|(_, origin)| origin.model == model.masked_id);
-        if !foreign.is_empty() {
-            let count = foreign.len();
-            tracing::info!(%device, "{count} sessions dropped: dealt for another model");
+        let (mut ready, mut foreign) = (BTreeSet::new(), 0);
+        for (session, origin) in store.sessions(device)? {
+            match origin {
+                Some(of) if of.key != key => {}
+                // What was used, or is half of something that never came whole.
+                _ if session < next => store.remove(device, session, origin.as_ref()),
+                None => {}
+                Some(of) if of.model == model.masked_id => {
+                    ready.insert(session);
+                }
+                // Another host may still serve that model.
+                Some(_) if store.is_shared() => {}
+                Some(_) => {
+                    foreign += 1;
+                    store.remove(device, session, origin.as_ref());
+                }
+            }
         }
-        foreign.into_iter().for_each(|(session, _)| store.remove(device, session));
-        let sessions = sessions.into_iter().map(|(session, _)| session);
-        let (ready, used): (BTreeSet<u64>, BTreeSet<u64>) =
-            sessions.partition(|&session| session >= next);
-        used.into_iter().for_each(|session| store.remove(device, session));
+        if foreign > 0 {
+            tracing::info!(%device, "{foreign} sessions dropped: dealt for another model");
+        }
         let deal_from = ready.last().map_or(next, |last| last.saturating_add(1));
         let state = State { ready, wanted_from: next, deal_from, ..State::default() };
         let (state, missing, news, filling) =
@@ -243,15 +252,18 @@ impl Provider {
             return Err(HostError::Refused(Refusal::NoCorrelations));
         }
         let sessions = store.sessions(device)?.into_iter();
-        let foreign =
-            sessions.filter(|(_, origin)| origin.map(|origin| origin.key) != Some(self.key));
-        for (session, _) in foreign {
+        let is_foreign = |origin: &Option<Origin>| match origin {
+            Some(origin) => origin.key != self.key,
+            // It may be on its way to where it will be whole.
+            None => !store.is_shared(),
+        };
+        for (session, origin) in sessions.filter(|(_, origin)| is_foreign(origin)) {
             tracing::warn!(
                 %device,
                 session,
                 "corrections dropped: dealt under another key of the device",
             );
-            store.remove(device, session);
+            store.remove(device, session, origin.as_ref());
         }
         let mut state = self.state();
         state.deal_from = state.deal_from.max(status.next_session);
@@ -297,13 +309,18 @@ impl Provider {
                 used - 1,
             );
         }
-        // What another host has kept since.
-        let kept = if store.is_shared() { self.kept()? } else { BTreeSet::new() };
-        for session in self.begin(request, used.max(device_next), kept) {
-            store.remove(device, session);
+        for session in self.begin(request, used.max(device_next)) {
+            store.remove(device, session, Some(&self.origin()));
         }
+        let mut looked = !store.is_shared();
         loop {
             match self.candidate(device_next)? {
+                // What another host has kept since.
+                Candidate::Wait | Candidate::Past(_) if !looked => {
+                    looked = true;
+                    let kept = self.kept()?;
+                    self.state().ready.extend(kept);
+                }
                 Candidate::Wait => return Ok(None),
                 Candidate::Past(session) => {
                     return Ok(Some(Supplied { session, corrections: None }));
@@ -319,17 +336,21 @@ impl Provider {
 
     /// The sessions that the store has of this device, key and model.
     fn kept(&self) -> Result<BTreeSet<u64>, StoreError> {
-        let origin = Origin { model: self.model.masked_id, key: self.key };
         let sessions = self.source.store.sessions(self.device)?.into_iter();
-        Ok(sessions.filter(|(_, of)| *of == Some(origin)).map(|(session, _)| session).collect())
+        let own = sessions.filter(|(_, origin)| *origin == Some(self.origin()));
+        Ok(own.map(|(session, _)| session).collect())
     }
 
-    /// Notes what a device asks for, who goes on with session `from`, and what is kept beside what
-    /// is known. Returns the sessions that the device has gone past.
-    fn begin(&self, request: Request, from: u64, kept: BTreeSet<u64>) -> BTreeSet<u64> {
+    /// What this provider's corrections are dealt for.
+    fn origin(&self) -> Origin {
+        Origin { model: self.model.masked_id, key: self.key }
+    }
+
+    /// Notes what a device asks for, who goes on with session `from`. Returns the sessions that it
+    /// has gone past.
+    fn begin(&self, request: Request, from: u64) -> BTreeSet<u64> {
         let Request { next_session: first, order } = request;
         let mut state = self.state();
-        state.ready.extend(kept);
         state.wanted_from = from;
         state.ordered = Some(Window { first, count: ORDER_SESSIONS, order });
         let usable = state.ready.split_off(&from);
@@ -338,14 +359,18 @@ impl Provider {
 
     /// What a device can have now that asks from session `device_next` on.
     fn candidate(&self, device_next: u64) -> Result<Candidate, HostError> {
-        let in_reach =
-            |session: u64| session - device_next <= ORDER_SESSIONS.into() && session < u64::MAX;
+        let in_reach = |session: u64| {
+            let ahead = session.checked_sub(device_next);
+            ahead.is_some_and(|ahead| ahead <= ORDER_SESSIONS.into()) && session < u64::MAX
+        };
         let mut state = self.state();
-        if let Some(session) = state.ready.pop_first() {
+        // What has come since for a request of before stays behind.
+        let from = state.wanted_from.max(device_next);
+        if let Some(session) = state.ready.range(from..).next().copied() {
             if in_reach(session) {
+                state.ready.remove(&session);
                 return Ok(Candidate::Ready(session));
             }
-            state.ready.insert(session);
             return Err(HostError::Refused(Refusal::SessionNumber));
         }
         let first = state.first();
@@ -365,7 +390,7 @@ impl Provider {
     /// Its number is recorded before the device hears of it.
     fn spend(&self, session: u64) -> Result<Option<Vec<u8>>, HostError> {
         let (model, store, device) = (&self.model, &self.source.store, self.device);
-        let origin = Origin { model: model.masked_id, key: self.key };
+        let origin = self.origin();
         // Where it was not used: it waits until the store is there again, or has space.
         let back = |error: StoreError| {
             self.state().ready.insert(session);
@@ -373,18 +398,18 @@ impl Provider {
         };
         match store.get(device, session, &origin, model.correction_bytes) {
             Ok(corrections) => {
-                match store.consume(device, self.key, session) {
-                    Ok(()) => {}
-                    // Another host was faster.
-                    Err(StoreError::SessionUsed { .. }) if store.is_shared() => return Ok(None),
+                let spent = match store.consume(device, self.key, session) {
+                    Ok(()) => true,
+                    // Another connection or host was faster: the next one is tried.
+                    Err(StoreError::SessionUsed { .. }) => false,
                     Err(error) => return Err(back(error)),
-                }
-                store.remove(device, session);
-                Ok(Some(corrections))
+                };
+                store.remove(device, session, Some(&origin));
+                Ok(spent.then_some(corrections))
             }
             Err(SpoolError::Store(error)) => Err(back(*error)),
             Err(error) => {
-                store.remove(device, session);
+                store.remove(device, session, Some(&origin));
                 tracing::warn!(
                     %device,
                     session,
@@ -518,10 +543,7 @@ impl Provider {
             return Err(ClientError::from(WireError::Refused(refusal)).into());
         }
         while let Some((session, corrections)) = dealt.next().await? {
-            let origin = Origin { model: model.masked_id, key: self.key };
-            let (source, device) = (self.source.clone(), self.device);
-            let put = move || source.store.put(device, session, &origin, &corrections);
-            let put = tokio::task::spawn_blocking(put).await;
+            let put = self.keep(session, corrections.into()).await;
             let mut state = self.state();
             state.deal_from = session + 1;
             match put {
@@ -533,14 +555,40 @@ impl Provider {
                     state.full = true;
                     return Err(error.into());
                 }
-                Err(error) => tracing::error!(%device, session, "corrections dropped: {error}"),
+                Err(error) => {
+                    tracing::error!(device = %self.device, session, "corrections dropped: {error}");
+                }
             }
             let ready = u32::try_from(state.ready.len()).unwrap_or(u32::MAX);
             drop(state);
             self.news.notify_waiters();
-            (self.source.readiness)(device, ready, self.source.supply.ahead);
+            (self.source.readiness)(self.device, ready, self.source.supply.ahead);
         }
         Ok(())
+    }
+
+    /// Keeps corrections. A store beyond this machine that is away for a moment is waited for: they
+    /// were dealt, and would be lost.
+    async fn keep(
+        &self,
+        session: u64,
+        corrections: Arc<[u8]>,
+    ) -> Result<Result<(), StoreError>, JoinError> {
+        const ATTEMPTS: u32 = 15;
+        const PAUSE: Duration = Duration::from_secs(1);
+        let mut attempts = 0;
+        loop {
+            let (source, device, origin) = (self.source.clone(), self.device, self.origin());
+            let kept = corrections.clone();
+            let put = move || source.store.put(device, session, &origin, &kept);
+            match tokio::task::spawn_blocking(put).await {
+                Ok(Err(StoreError::Remote { .. })) if attempts < ATTEMPTS => {
+                    attempts += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                put => return put,
+            }
+        }
     }
 
     /// What a waiting device is told at once, because waiting does not help.

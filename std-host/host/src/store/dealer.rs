@@ -14,9 +14,10 @@ use super::engine::{Store, change, next_session};
 use super::error::StoreError;
 use super::key::DeviceKey;
 use super::keys::KeysFolder;
+use super::state::OF_DEALER;
 
 /// The file of the record of what was dealt.
-pub const RECORD: &str = "dealer.redb";
+pub const RECORD: &str = OF_DEALER;
 /// Lies beside the keys once there is a record of what was dealt under them.
 const MARKER: &str = ".dealt";
 
@@ -133,6 +134,14 @@ impl DealerStore {
         id: &[u8; 32],
     ) -> Result<Option<Vec<u8>>, StoreError> {
         self.store.model(owner, id)
+    }
+
+    /// As [`Store::expect_there`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn expect_there(&self) -> Result<(), StoreError> {
+        self.store.expect_there()
     }
 
     /// As [`Store::remove_model`].

@@ -20,7 +20,7 @@ use super::key::{DeviceKey, random_key};
 use super::keys::KeysFolder;
 use super::spent::Spent;
 use super::spool::{Origin, Spool, SpoolError};
-use super::state::State;
+use super::state::{OF_WITNESS, State};
 
 /// Device to revision and [`Spent`].
 const SPENT: TableDefinition<'_, &[u8; 16], (u64, &[u8])> = TableDefinition::new("spent");
@@ -42,9 +42,15 @@ impl Embedded {
     /// Opens the store in `directory`, with its database `record`, and makes it if there is none.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] if another process uses it, [`StoreError::Older`] if an older version
+    /// [`StoreError::Locked`] if another process uses it, [`StoreError::Elsewhere`] if its numbers
+    /// are kept beyond this machine, [`StoreError::Older`] if an older version
     /// of this program made it.
     pub fn open(directory: &Path, record: &str) -> Result<Self, StoreError> {
+        let seen = directory.join(OF_WITNESS);
+        if seen.try_exists().map_err(FileError::at(&seen))? {
+            // What was spent there is not known here.
+            return Err(StoreError::Elsewhere { path: directory.to_owned() });
+        }
         let state = State::open(directory, record)?;
         let spool = Spool::open(directory.join("spool"))?;
         let older = state.with(|database| {
@@ -168,8 +174,12 @@ impl Store for Embedded {
         self.spool.get(device, session, origin, expected_bytes)
     }
 
-    fn remove(&self, device: DeviceId, session: u64) {
+    fn remove(&self, device: DeviceId, session: u64, _: Option<&Origin>) {
         self.spool.remove(device, session);
+    }
+
+    fn expect_there(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     /// A new one at the first call.

@@ -116,9 +116,15 @@ pub trait Store: Registry {
         expected_bytes: usize,
     ) -> Result<Vec<u8>, SpoolError>;
 
-    /// Deletes corrections. The record of what was spent, not the deletion, keeps a number from
-    /// being used twice.
-    fn remove(&self, device: DeviceId, session: u64);
+    /// Deletes corrections, of whatever origin where it is not known. The record of what was spent,
+    /// not the deletion, keeps a number from being used twice.
+    fn remove(&self, device: DeviceId, session: u64, origin: Option<&Origin>);
+
+    /// Whether the store is there now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn expect_there(&self) -> Result<(), StoreError>;
 
     /// The seed of the weight mask of the model file with digest `model`: always the same.
     ///

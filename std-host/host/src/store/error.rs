@@ -58,6 +58,17 @@ pub enum StoreError {
         /// The device.
         device: String,
     },
+    /// The numbers of this state are kept elsewhere.
+    #[error(
+        "{path} is the state of a program that keeps its numbers in another place: name the same \
+        --store as before, or none if it had none; or begin with an empty directory and provision \
+        the devices anew",
+        path = path.display(),
+    )]
+    Elsewhere {
+        /// The state.
+        path: PathBuf,
+    },
     /// The state has seen another store.
     #[error(
         "{path} has used another store than this one, whose numbers may be unspent here; name the \

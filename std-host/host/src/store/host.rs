@@ -12,9 +12,10 @@ use super::engine::{Entry, Store, change, next_session};
 use super::error::StoreError;
 use super::spent::Spent;
 use super::spool::{Origin, SpoolError};
+use super::state::OF_HOST;
 
 /// The file of the record of what was used.
-pub const RECORD: &str = "host.redb";
+pub const RECORD: &str = OF_HOST;
 
 /// How much of a model is given away: whoever asks cleverly chosen questions learns an evaluation
 /// with each session.
@@ -233,8 +234,16 @@ impl HostStore {
     }
 
     /// As [`Store::remove`].
-    pub fn remove(&self, device: DeviceId, session: u64) {
-        self.store.remove(device, session);
+    pub fn remove(&self, device: DeviceId, session: u64, origin: Option<&Origin>) {
+        self.store.remove(device, session, origin);
+    }
+
+    /// As [`Store::expect_there`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn expect_there(&self) -> Result<(), StoreError> {
+        self.store.expect_there()
     }
 }
 

@@ -87,9 +87,15 @@ pub fn provision<E: From<StoreError>>(
     force: bool,
     give: impl FnOnce(&DeviceKey) -> Result<(), E>,
 ) -> Result<DeviceKey, E> {
-    // One that is damaged is replaced with `force`, and is in the way without.
-    if !force && !matches!(registry.key(device), Ok(None)) {
-        return Err(StoreError::KeyExists { device: device.to_string() }.into());
+    match registry.key(device) {
+        Ok(None) => {}
+        // One that is damaged is replaced with `force`, and is in the way without.
+        Ok(Some(_)) | Err(StoreError::Key { .. }) if force => {}
+        Ok(Some(_)) | Err(StoreError::Key { .. }) => {
+            return Err(StoreError::KeyExists { device: device.to_string() }.into());
+        }
+        // Where it could not be kept, nothing is given out.
+        Err(error) => return Err(error.into()),
     }
     let key = DeviceKey::generate(device)?;
     give(&key)?;

@@ -9,6 +9,13 @@ use sharelet_link::files::{FileError, private_directory, sync_directory, tempora
 
 use super::error::StoreError;
 
+/// The record of what a host has used.
+pub(super) const OF_HOST: &str = "host.redb";
+/// The record of what a dealer has dealt.
+pub(super) const OF_DEALER: &str = "dealer.redb";
+/// The record of what was seen of a store beyond this machine.
+pub(super) const OF_WITNESS: &str = "seen.redb";
+
 /// A database in a state directory, locked.
 pub(super) struct State {
     /// `None` where it could not be opened again after a failure.

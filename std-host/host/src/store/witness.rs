@@ -2,27 +2,27 @@
 //! it is a copy of an earlier day, or was changed, and is not used.
 
 use core::fmt;
-use core::time::Duration;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use sharelet_core::session::wire::control::DeviceId;
+use sharelet_link::files::FileError;
 
 use super::engine::Entry;
 use super::error::StoreError;
 use super::spent::Spent;
-use super::state::State;
+use super::state::{OF_DEALER, OF_HOST, OF_WITNESS, State};
 
-const RECORD: &str = "seen.redb";
+/// The file of the record of what was seen.
+pub const RECORD: &str = OF_WITNESS;
 /// The store's name, under the key 0.
 const STORE: TableDefinition<'_, u8, &[u8; 16]> = TableDefinition::new("store");
 /// Device to the newest revision that was seen, and its [`Spent`].
 const SEEN: TableDefinition<'_, &[u8; 16], (u64, &[u8])> = TableDefinition::new("seen");
-/// How often what was seen is written.
-const WRITE_EVERY: Duration = Duration::from_secs(1);
+/// Device to the serial number of its key.
+const KEYS: TableDefinition<'_, &[u8; 16], u64> = TableDefinition::new("keys");
 
 /// What was seen, locked: a state directory belongs to one process at a time.
 pub struct Witness {
@@ -34,7 +34,6 @@ struct Seen {
     entries: HashMap<DeviceId, Entry>,
     /// Of which devices something is not on disk yet.
     unwritten: BTreeSet<DeviceId>,
-    written: Instant,
 }
 
 impl fmt::Debug for Witness {
@@ -47,11 +46,20 @@ impl Witness {
     /// Opens what a state directory has seen of the store of this name.
     ///
     /// # Errors
-    /// [`StoreError::OtherStore`] if it has used another one before; [`StoreError::Locked`].
+    /// [`StoreError::OtherStore`] if it has used another one before, [`StoreError::Elsewhere`] if it
+    /// has used none; [`StoreError::Locked`].
     pub fn open(directory: &Path, store: &[u8; 16]) -> Result<Self, StoreError> {
+        for other in [OF_HOST, OF_DEALER] {
+            let other = directory.join(other);
+            if other.try_exists().map_err(FileError::at(&other))? {
+                // What was spent there is not known to the store.
+                return Err(StoreError::Elsewhere { path: directory.to_owned() });
+            }
+        }
         let state = State::open(directory, RECORD)?;
         let known = state.write(|transaction| {
             transaction.open_table(SEEN)?;
+            transaction.open_table(KEYS)?;
             let mut table = transaction.open_table(STORE)?;
             let known = table.get(0)?.map(|known| *known.value());
             if known.is_none() {
@@ -76,7 +84,7 @@ impl Witness {
         })?;
         let damaged = || StoreError::Damaged { path: state.path.clone() };
         let entries = entries.ok_or_else(damaged)?;
-        let seen = Seen { entries, unwritten: BTreeSet::new(), written: Instant::now() };
+        let seen = Seen { entries, unwritten: BTreeSet::new() };
         Ok(Self { state, seen: Mutex::new(seen) })
     }
 
@@ -91,7 +99,8 @@ impl Witness {
     }
 
     /// Sees what the store has of a device; `before` is what [`Witness::before`] said. `false` if
-    /// the store has had more by then.
+    /// the store has had more by then. What this machine has `spent` itself is on its disk when
+    /// this returns: it never spends it again, whatever the store says.
     ///
     /// # Errors
     /// What was seen cannot be written.
@@ -100,6 +109,7 @@ impl Witness {
         device: DeviceId,
         before: Option<u64>,
         found: Option<&Entry>,
+        spent: bool,
     ) -> Result<bool, StoreError> {
         let Some(found) = found else { return Ok(before.is_none()) };
         if before.is_some_and(|before| found.revision < before) {
@@ -117,10 +127,30 @@ impl Witness {
                 true
             }
         };
-        if seen.written.elapsed() >= WRITE_EVERY {
+        if spent {
             self.write(&mut seen)?;
         }
         Ok(grown)
+    }
+
+    /// Sees the serial number of a device's key, 0 if it has none. `false` if there was a later one.
+    ///
+    /// # Errors
+    /// What was seen cannot be read or written.
+    pub fn sees_key(&self, device: DeviceId, serial: u64) -> Result<bool, StoreError> {
+        let seen = self.state.with(|database| {
+            let table = database.begin_read()?.open_table(KEYS)?;
+            Ok(table.get(device.as_bytes())?.map_or(0, |seen| seen.value()))
+        })?;
+        if serial > seen {
+            self.state.write(|transaction| {
+                let mut table = transaction.open_table(KEYS)?;
+                let now = table.get(device.as_bytes())?.map_or(0, |seen| seen.value());
+                table.insert(device.as_bytes(), now.max(serial))?;
+                Ok(Ok(()))
+            })?;
+        }
+        Ok(serial >= seen)
     }
 
     fn write(&self, seen: &mut Seen) -> Result<(), StoreError> {
@@ -134,7 +164,6 @@ impl Witness {
             Ok(Ok(()))
         })?;
         seen.unwritten.clear();
-        seen.written = Instant::now();
         Ok(())
     }
 }
@@ -163,7 +192,7 @@ mod tests {
         let device = DeviceId::new("d").expect("a name");
         let witness = open(1).expect("opens");
         let sees = |witness: &Witness, before, found: Option<&Entry>| {
-            witness.sees(device, before, found).expect("writes")
+            witness.sees(device, before, found, false).expect("writes")
         };
         assert!(sees(&witness, None, None) && sees(&witness, None, Some(&entry(4, 1))));
         assert!(!sees(&witness, Some(4), None), "the record is gone");
@@ -175,11 +204,15 @@ mod tests {
         for older in [entry(8, 3), entry(9, 2), entry(9, 4), entry(10, 2)] {
             assert!(!sees(&witness, Some(9), Some(&older)), "{older:?}");
         }
+        for (serial, expected) in [(0, true), (2, true), (2, true), (1, false), (0, false)] {
+            assert_eq!(witness.sees_key(device, serial).expect("writes"), expected, "{serial}");
+        }
         drop(witness);
         assert!(matches!(open(2), Err(StoreError::OtherStore { .. })));
         let witness = open(1).expect("opens");
         assert_eq!(witness.before(device), Some(9));
         assert!(!sees(&witness, Some(9), Some(&entry(12, 2))));
         assert!(sees(&witness, Some(9), Some(&entry(12, 3))));
+        assert!(!witness.sees_key(device, 1).expect("reads"));
     }
 }

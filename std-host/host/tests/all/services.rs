@@ -6,8 +6,10 @@ use std::fs;
 use rand_core::Rng as _;
 use sharelet_core::session::wire::control::{Answer, DeviceId, Refusal, Request};
 use sharelet_core::session::wire::frame::Kind;
+use sharelet_host::store::StoreError;
 use sharelet_host::store::dealer::DealerStore;
 use sharelet_host::store::host::HostStore;
+use sharelet_host::store::witness::Witness;
 use sharelet_testkit::room::{
     STALL, Scenario, damage, random_readings, rogue, run, twin, when_unlocked,
 };
@@ -252,4 +254,19 @@ async fn a_host_that_stops_tells_waiting_devices() {
     let (refusal, ()) = tokio::join!(rogue::read_refusal(&mut waiting), host.stop());
     assert_eq!(refusal, Refusal::ShuttingDown);
     dealer.stop().await;
+}
+
+#[test]
+fn a_state_directory_is_of_one_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let elsewhere = |error: StoreError| assert!(matches!(error, StoreError::Elsewhere { .. }));
+    drop(Witness::open(&at("shared"), &[1; 16]).unwrap());
+    elsewhere(HostStore::open(&at("shared")).unwrap_err());
+    elsewhere(DealerStore::open(&at("shared")).unwrap_err());
+    drop(HostStore::open(&at("host")).unwrap());
+    drop(DealerStore::open(&at("dealer")).unwrap());
+    for own in ["host", "dealer"] {
+        elsewhere(Witness::open(&at(own), &[1; 16]).unwrap_err());
+    }
 }

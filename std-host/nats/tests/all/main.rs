@@ -9,7 +9,7 @@ use std::path::Path;
 use sharelet_core::DeviceId;
 use sharelet_host::store::identity::Own;
 use sharelet_link::{Party, Role};
-use sharelet_nats::{Access, Nats, Room, make};
+use sharelet_nats::{Access, Made, Nats, Room, make};
 use sharelet_testkit::nats::NatsServer;
 
 fn own(role: Role, name: &str) -> Own {
@@ -28,12 +28,12 @@ fn access(server: &NatsServer) -> Access {
 fn made(role: Role) -> Option<(NatsServer, Own)> {
     let server = NatsServer::start(false)?;
     let own = own(role, "a.b");
-    assert!(make(&access(&server), &own, room(64)).unwrap());
+    assert_eq!(make(&access(&server), &own, room(64)).unwrap(), Made::Made);
     Some((server, own))
 }
 
 fn room(megabytes: u64) -> Room {
-    Room { max_bytes: megabytes << 20, replicas: 1 }
+    Room { max_bytes: Some(megabytes << 20), replicas: None }
 }
 
 fn open(server: &NatsServer, own: &Own, state: &Path) -> Nats {

@@ -98,13 +98,13 @@ fn corrections_lie_where_every_host_finds_them() {
     assert!(missing(other.get(pump, 9, &Origin { key: [2; 8], ..origin }, small.len())));
     assert!(missing(other.get(pump, 9, &origin, small.len() + 1)));
     assert!(missing(other.get(pump, 8, &origin, small.len())));
-    other.remove(pump, u64::MAX);
-    other.remove(pump, u64::MAX);
+    other.remove(pump, u64::MAX, Some(&origin));
+    other.remove(pump, u64::MAX, Some(&origin));
     assert_eq!(one.sessions(pump).unwrap(), listed[..1]);
     assert_eq!(one.get(fan, 9, &origin, large.len()).unwrap(), large, "another's stay");
     // Nothing is left of what was removed.
-    one.remove(pump, 9);
-    one.remove(fan, 9);
+    one.remove(pump, 9, None);
+    one.remove(fan, 9, None);
     assert!(one.stock().unwrap().is_empty() && one.sessions(pump).unwrap().is_empty());
 }
 

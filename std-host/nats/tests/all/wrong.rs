@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, stream};
 use sharelet_host::store::StoreError;
-use sharelet_host::store::engine::Store as _;
+use sharelet_host::store::engine::{Registry as _, Store as _};
 use sharelet_host::store::host::HostStore;
+use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::spent::Spent;
 use sharelet_host::store::spool::{Origin, SpoolError};
 use sharelet_link::Role;
-use sharelet_nats::{Nats, make};
+use sharelet_nats::{Made, Nats, Room, make};
 use sharelet_testkit::nats::NatsServer;
 
 use super::{access, device, made, open, own, room};
@@ -42,9 +43,11 @@ fn a_store_is_made_on_purpose_alone() {
     let (host, state) = (own(Role::Host, "a.b"), tempfile::tempdir().unwrap());
     let opened = || Nats::open(&access(&server), &host, Some(state.path()));
     says(opened(), "there is no store of host a.b");
-    assert!(make(&access(&server), &host, room(1)).unwrap());
-    says(make(&access(&server), &host, room(1)), "already");
-    assert!(!make(&access(&server), &host, room(2)).unwrap(), "more room");
+    let make_with = |megabytes| make(&access(&server), &host, room(megabytes));
+    assert_eq!(make_with(1).unwrap(), Made::Made);
+    says(make_with(1), "already");
+    says(make(&access(&server), &host, Room::default()), "already");
+    assert_eq!(make_with(2).unwrap(), Made::Changed);
     drop(opened().unwrap());
     // Whoever has the name and not the key.
     let other = own(Role::Host, "a.b");
@@ -55,8 +58,144 @@ fn a_store_is_made_on_purpose_alone() {
         context.delete_stream(format!("KV_{BUCKET}")).await.unwrap();
     });
     says(opened(), "there is no store of host a.b");
-    make(&access(&server), &host, room(2)).unwrap();
+    make_with(2).unwrap();
     assert!(matches!(opened(), Err(StoreError::OtherStore { .. })));
+    // Only part of it is there: killed at each step, or lost.
+    let fresh = tempfile::tempdir().unwrap();
+    anybody(&server, async |context| {
+        context.delete_stream(format!("{BUCKET}-blobs")).await.unwrap();
+    });
+    says(Nats::open(&access(&server), &host, Some(fresh.path())), "a part of it is missing");
+    assert_eq!(make_with(2).unwrap(), Made::Made);
+    let store = open(&server, &host, fresh.path());
+    let origin = Origin { model: [7; 32], key: [1; 8] };
+    anybody(&server, async |context| {
+        context.delete_stream(format!("KV_{BUCKET}")).await.unwrap();
+    });
+    assert_eq!(make_with(2).unwrap(), Made::Made, "nothing was dealt");
+    store.put(device("pump"), 0, &origin, &[1; 9]).unwrap();
+    anybody(&server, async |context| {
+        context.delete_stream(format!("KV_{BUCKET}")).await.unwrap();
+    });
+    says(make_with(2), "the numbers of host a.b are gone");
+}
+
+#[test]
+fn what_a_machine_has_spent_itself_is_on_its_disk() {
+    let Some((mut server, host)) = made(Role::Host) else { return };
+    let (state, pump) = (tempfile::tempdir().unwrap(), device("pump"));
+    let store = open(&server, &host, state.path());
+    assert!(store.spend(pump, None, &spent(5)).unwrap());
+    server.kill();
+    let copy = server.copy();
+    server.begin();
+    let seen = loop {
+        if let Ok(entry) = store.spent(pump) {
+            break entry.unwrap().revision;
+        }
+    };
+    assert!(store.spend(pump, Some(seen), &spent(6)).unwrap());
+    // As it is after a SIGKILL: nothing is written on the way out.
+    let killed = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(state.path()).unwrap().flatten() {
+        if file.path().is_file() {
+            std::fs::copy(file.path(), killed.path().join(file.file_name())).unwrap();
+        }
+    }
+    server.kill();
+    server.restore(&copy);
+    server.begin();
+    let store = open(&server, &host, killed.path());
+    says(store.spent(pump), "forgotten");
+}
+
+#[test]
+fn a_key_that_was_revoked_does_not_come_back() {
+    let Some((server, dealer)) = made(Role::Dealer) else { return };
+    let (state, pump) = (tempfile::tempdir().unwrap(), device("pump"));
+    let store = open(&server, &dealer, state.path());
+    store.put_key(&DeviceKey::generate(pump).unwrap(), false).unwrap();
+    let bucket = "sharelet-dealer-a_2eb";
+    let mut old = None;
+    anybody(&server, async |context| {
+        old = context.get_key_value(bucket).await.unwrap().get("key.pump").await.unwrap();
+    });
+    assert!(store.key(pump).unwrap().is_some());
+    assert!(store.forget_key(pump).unwrap());
+    assert!(store.key(pump).unwrap().is_none());
+    anybody(&server, async |context| {
+        let kv = context.get_key_value(bucket).await.unwrap();
+        kv.put("key.pump", old.unwrap()).await.unwrap();
+    });
+    says(store.key(pump), "revoked of pump is forgotten");
+    drop(store);
+    says(open(&server, &dealer, state.path()).key(pump), "revoked of pump is forgotten");
+}
+
+#[test]
+fn what_never_came_whole_is_seen_and_removed() {
+    let Some((server, host)) = made(Role::Host) else { return };
+    let state = tempfile::tempdir().unwrap();
+    let store = open(&server, &host, state.path());
+    let origin = Origin { model: [7; 32], key: [1; 8] };
+    let other = Origin { key: [2; 8], ..origin };
+    let pump = device("pump");
+    store.put(pump, 5, &origin, &[3; 2_500_000]).unwrap();
+    store.put(pump, 5, &other, &[4; 100]).unwrap();
+    anybody(&server, async |context| {
+        use futures_util::TryStreamExt as _;
+        let blobs = context.get_stream(format!("{BUCKET}-blobs")).await.unwrap();
+        let mut subjects = blobs.info_with_subjects("sharelet.host.a_2eb.>").await.unwrap();
+        while let Some((subject, _)) = subjects.try_next().await.unwrap() {
+            if subject.ends_with(".3.2") {
+                blobs.purge().filter(subject).await.unwrap();
+            }
+        }
+    });
+    let mut sessions = store.sessions(pump).unwrap();
+    sessions.sort_unstable_by_key(|(_, origin)| origin.is_some());
+    assert_eq!(sessions, [(5, None), (5, Some(other))]);
+    assert_eq!(store.stock().unwrap(), [(pump, 1)]);
+    let read = store.get(pump, 5, &origin, 2_500_000);
+    assert!(matches!(read, Err(SpoolError::Missing { .. })), "{read:?}");
+    // The other key's stay.
+    store.remove(pump, 5, Some(&origin));
+    assert_eq!(store.sessions(pump).unwrap(), [(5, Some(other))]);
+    assert_eq!(store.get(pump, 5, &other, 100).unwrap(), [4; 100]);
+    store.remove(pump, 5, None);
+    assert!(store.sessions(pump).unwrap().is_empty());
+}
+
+#[test]
+fn a_store_that_does_not_answer_holds_nobody_up() {
+    let Some((server, host)) = made(Role::Host) else { return };
+    let state = tempfile::tempdir().unwrap();
+    let store = open(&server, &host, state.path());
+    let origin = Origin { model: [7; 32], key: [1; 8] };
+    let pump = device("pump");
+    store.put(pump, 5, &origin, &[3; 100]).unwrap();
+    server.signal("STOP");
+    let begun = Instant::now();
+    says(store.spent(pump), "no answer within");
+    assert!(begun.elapsed() < Duration::from_secs(8));
+    let begun = Instant::now();
+    for _ in 0..1000 {
+        says(store.spent(pump), "no answer within");
+        says(store.spend(pump, None, &spent(1)), "no answer within");
+        says(store.expect_there(), "no answer within");
+        assert!(matches!(store.get(pump, 5, &origin, 100), Err(SpoolError::Store(_))));
+        assert!(store.sessions(pump).is_err() && store.put(pump, 6, &origin, &[1]).is_err());
+        store.remove(pump, 7, None);
+    }
+    // One of them may have asked again.
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    server.signal("CONT");
+    let back = Instant::now();
+    while store.expect_there().is_err() {
+        assert!(back.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(store.get(pump, 5, &origin, 100).unwrap(), [3; 100]);
 }
 
 #[test]
@@ -145,13 +284,37 @@ fn what_others_write_is_refused() {
 #[test]
 fn a_stream_that_loses_records_is_not_used() {
     let Some((server, host)) = made(Role::Host) else { return };
-    anybody(&server, async |context| {
-        let mut numbers = context.get_stream(format!("KV_{BUCKET}")).await.unwrap();
-        let config = numbers.info().await.unwrap().config.clone();
-        let config = stream::Config { max_age: Duration::from_secs(3600), ..config };
-        context.update_stream(config).await.unwrap();
-    });
-    says(Nats::open(&access(&server), &host, None), "is not as");
+    let changes: [(&str, fn(&mut stream::Config)); 5] = [
+        ("an age", |config| config.max_age = Duration::from_secs(3600)),
+        ("a limit of messages", |config| config.max_messages = 9),
+        ("a limit of bytes", |config| config.max_bytes = 1 << 20),
+        ("rolled up", |config| config.allow_rollup = true),
+        ("a limit of a message", |config| config.max_message_size = 99),
+    ];
+    let name = format!("KV_{BUCKET}");
+    for (what, change) in changes {
+        let mut before = None;
+        anybody(&server, async |context| {
+            let mut numbers = context.get_stream(&name).await.unwrap();
+            let config = numbers.info().await.unwrap().config.clone();
+            before = Some(config.clone());
+            let mut changed = config;
+            change(&mut changed);
+            // A server may refuse some of them itself.
+            if context.update_stream(changed).await.is_err() {
+                before = None;
+            }
+        });
+        let Some(before) = before else {
+            println!("{what}: the server does not do that");
+            continue;
+        };
+        says(Nats::open(&access(&server), &host, None), what);
+        anybody(&server, async |context| {
+            context.update_stream(before.clone()).await.unwrap();
+        });
+        drop(Nats::open(&access(&server), &host, None).unwrap());
+    }
 }
 
 #[test]
