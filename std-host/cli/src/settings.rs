@@ -489,21 +489,21 @@ mod tests {
         assert!(said.contains("sharelet.toml, line 2"), "{said}");
         let said = refused("host", &[], "\nstate = 3\n");
         assert!(said.contains("line 2: `state` stands outside of a table"), "{said}");
-        let said = refused("host", &[], "[host]\nstore = 3\n");
-        assert!(said.contains("line 2: `store` is neither `true` nor `false`"), "{said}");
+        let said = refused("host", &[], "[host]\nkeep = 3\n");
+        assert!(said.contains("line 2: `keep` is neither `true` nor `false`"), "{said}");
         let said = refused("host", &[], &ALL.replace("ahead = 8", "ahead = 0"));
         assert!(said.contains("'0'") && said.contains("toml, line 9"), "{said}");
         let said = refused("host", &[("SHARELET_HOST_AHEAD", "many")], ALL);
         assert!(said.contains("many") && said.contains("SHARELET_HOST_AHEAD"), "{said}");
-        let said = refused("host", &[("SHARELET_HOST_STORE", "perhaps")], ALL);
-        assert!(said.contains("the variable SHARELET_HOST_STORE is neither"), "{said}");
+        let said = refused("host", &[("SHARELET_HOST_KEEP", "perhaps")], ALL);
+        assert!(said.contains("the variable SHARELET_HOST_KEEP is neither"), "{said}");
         let said = refused("host", &[("SHARELET_HOST_SESSIONS_PER_DAYS", "1")], ALL);
         assert!(said.contains("SHARELET_HOST_SESSIONS_PER_DAYS is for no option"), "{said}");
         let said = refused("host", &[], "[hosts]\nstate = \"a\"\n");
         assert!(said.contains("line 1: `sharelet` has no command `hosts`"), "{said}");
         let said = refused("host", &[], &(ALL.to_owned() + "[dealer.more]\n"));
         assert!(said.contains("has no setting `more`"), "{said}");
-        let said = refused("host", &[], "[host]\nmodel = \"--store\"\n");
+        let said = refused("host", &[], "[host]\nmodel = \"--keep\"\n");
         assert!(said.contains("line 2: `model` begins with a dash"), "{said}");
         // Two of one source that do not go together are refused.
         let both = [("SHARELET_HOST_MODELS", "m"), ("SHARELET_HOST_MODEL", "a.slt")];

@@ -95,8 +95,8 @@ impl Tls {
 /// A store that a host or a dealer uses.
 #[derive(Args, Debug, Clone)]
 pub struct SharedArgs {
-    /// Keep the state in a store that others of this name use, too: see `sharelet store --help`. The
-    /// state directory keeps what this machine has seen of it.
+    /// Keep the state in a store that others of this name use, too: see `sharelet store --help`.
+    /// The state directory keeps what this machine has seen of it.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     #[command(flatten)]

@@ -41,9 +41,9 @@ pub enum NatsError {
     Away,
     /// There is no store of this party.
     #[error(
-        "there is no store of {party}, or a part of it is missing; `sharelet store make` makes what \
-         is missing. If there were numbers in it, what was spent is forgotten: begin with a new \
-         identity, and provision the devices anew"
+        "there is no store of {party}, or a part of it is missing; `sharelet store make` makes \
+         what is missing. If there were numbers in it, what was spent is forgotten: begin with a \
+         new identity, and provision the devices anew"
     )]
     None {
         /// The party.

@@ -3,8 +3,8 @@
 //!
 //! All machines that run one party, a host or a dealer, have its identity and use one store.
 //! Numbers are claimed by compare-and-set on a key-value bucket; corrections and masked models lie
-//! in a stream beside it. The account that may write to the store is trusted to keep what is newest,
-//! and with nothing else: see `docs/threat-model.md`.
+//! in a stream beside it. The account that may write to the store is trusted to keep what is
+//! newest, and with nothing else: see `docs/threat-model.md`.
 //!
 //! ```no_run
 //! use std::path::Path;

@@ -1,8 +1,8 @@
 //! The programs `sharelet dealer`, `host`, `server` and `train` as they are run: under the load of
 //! many devices, hostile ones among them; and killed at any moment.
 //!
-//! [`load`], [`fleet`], [`kills`], [`claims`] and [`shared`] are measured by `cargo xtask bench`; a small run of the first
-//! and the last is a test of the command line.
+//! [`load`], [`fleet`], [`kills`], [`claims`] and [`shared`] are measured by `cargo xtask bench`.
+//! Small runs of the first and of kills are tests of the command line; one of claims is a test here.
 #![allow(
     clippy::expect_used,
     clippy::missing_panics_doc,

@@ -35,7 +35,7 @@ pub fn lints(checks: &Checks<'_>) {
     // What is published, as it would be: without the network, hence without a build of the package.
     let packages = [
         "core", "channel", "flash", "link", "model", "ot", "rlwe", "prepare", "alone", "train",
-        "import", "host", "cli",
+        "import", "host", "nats", "cli",
     ];
     let packages = packages.map(|name| format!(" --package sharelet-{name}")).concat();
     checks.cargo("packages", &format!("package --no-verify --offline --allow-dirty{packages}"));

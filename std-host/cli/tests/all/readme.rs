@@ -9,11 +9,12 @@ use core::sync::atomic::{AtomicU16, Ordering};
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use super::docs::{blocks, repository};
+use sharelet_testkit::nats::{NatsServer, PROGRAM as NATS_SERVER};
 use sharelet_testkit::processes::Programs;
 
 /// The longest that all of it may take.
@@ -115,6 +116,11 @@ impl Ports {
 
 /// Runs the commands of a page in a room; how many there are, and how many services.
 fn run(page: &str, room: &Programs) -> [usize; 2] {
+    run_with(page, room, None)
+}
+
+/// The same, for a page on which a server of NATS listens on this port.
+fn run_with(page: &str, room: &Programs, nats: Option<u16>) -> [usize; 2] {
     std::os::unix::fs::symlink(repository().join("demo"), room.path("demo")).expect("links");
     let (mut script, mut ports) = (BEGIN.to_owned(), Ports::new());
     let (mut started, mut ran) = (0, 0);
@@ -136,6 +142,12 @@ fn run(page: &str, room: &Programs) -> [usize; 2] {
         writeln!(script, "{command}").expect("writes");
         if command.ends_with('&') {
             started += 1;
+            // No program of ours: its port tells.
+            if let Some(store) = nats.filter(|_| command.starts_with("nats-server ")) {
+                writeln!(script, "until (: > /dev/tcp/127.0.0.1/{}); do", ports.of(store))
+                    .expect("writes");
+                script.push_str("sleep 0.05\ndone 2>/dev/null\necho listening on its port\n");
+            }
             script.push_str("listening\n");
         }
     }
@@ -144,6 +156,9 @@ fn run(page: &str, room: &Programs) -> [usize; 2] {
     let file = |name: &str| std::fs::File::create(room.path(name)).expect("creates");
     let folder = Path::new(env!("CARGO_BIN_EXE_sharelet")).parent().expect("a folder");
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
+    let server = std::env::var(NATS_SERVER).ok().map(PathBuf::from);
+    let beside = server.as_deref().and_then(Path::parent).unwrap_or(Path::new("."));
+    let path = format!("{path}:{}", beside.display());
     let mut shell = Command::new("bash")
         .arg("script")
         .current_dir(room.folder())
@@ -199,4 +214,19 @@ fn the_commands_of_the_page_on_operations_work_in_their_order() {
         assert!(out.contains(said), "{said} is not in {out}");
     }
     assert!(err.contains("\"evaluated\":3"), "{err}");
+}
+
+#[test]
+fn the_commands_of_the_page_on_several_machines_work_in_their_order() {
+    if NatsServer::start(false).is_none() {
+        return;
+    }
+    let room = Programs::new(env!("CARGO_BIN_EXE_sharelet"));
+    let [ran, started] = run_with("docs/machines.md", &room, Some(4222));
+    assert!(ran > 15 && started == 5, "{ran} commands, {started} behind &");
+    let out = room.read("out");
+    assert_eq!(out.lines().filter(|line| line.starts_with("index=")).count(), 6, "{out}");
+    for said in ["sessions ready", "masked models: 1", "pump-01 is revoked", "pump-02"] {
+        assert!(out.contains(said), "{said} is not in {out}");
+    }
 }

@@ -46,8 +46,8 @@ impl Witness {
     /// Opens what a state directory has seen of the store of this name.
     ///
     /// # Errors
-    /// [`StoreError::OtherStore`] if it has used another one before, [`StoreError::Elsewhere`] if it
-    /// has used none; [`StoreError::Locked`].
+    /// [`StoreError::OtherStore`] if it has used another one before, [`StoreError::Elsewhere`] if
+    /// it has used none; [`StoreError::Locked`].
     pub fn open(directory: &Path, store: &[u8; 16]) -> Result<Self, StoreError> {
         for other in [OF_HOST, OF_DEALER] {
             let other = directory.join(other);
@@ -133,7 +133,8 @@ impl Witness {
         Ok(grown)
     }
 
-    /// Sees the serial number of a device's key, 0 if it has none. `false` if there was a later one.
+    /// Sees the serial number of a device's key, 0 if it has none. `false` if there was a later
+    /// one.
     ///
     /// # Errors
     /// What was seen cannot be read or written.

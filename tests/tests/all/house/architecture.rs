@@ -198,8 +198,8 @@ fn unsafe_code_is_for_boards_and_says_why() {
 }
 
 /// The crates of the PC's side.
-const HOST_CRATES: [&str; 10] =
-    ["link", "model", "ot", "rlwe", "prepare", "alone", "import", "train", "host", "cli"];
+const HOST_CRATES: [&str; 11] =
+    ["link", "model", "ot", "rlwe", "prepare", "alone", "import", "train", "host", "nats", "cli"];
 
 /// Words of the PC's side that belong to one crate or room alone.
 #[test]

@@ -234,6 +234,14 @@ device: store alone
 console: device host
 server: data store dealer meter host alone
 
+[std-host/nats/src]
+error names:
+seal:
+bridge: error
+access: error bridge
+blobs: error bridge seal
+store: error bridge access names seal blobs
+
 [std-host/cli/src]
 plot table terminal units:
 chart: plot
@@ -246,16 +254,18 @@ console: answers units common
 monitor settings:
 models: units common
 top: units common monitor
-devices: units common monitor top
-dealer: common monitor
-host: answers terminal units common monitor reload
+store: common
+store_none: common
+devices: units common monitor top store
+dealer: common monitor store
+host: answers terminal units common monitor reload store
 prepare: terminal units common
 device: answers terminal units common prepare
 inspect: plot terminal units common
 import: answers common
 open: common
 keygen pair doctor: units common
-provision: terminal units common pair
+provision: terminal units common pair store
 share: table terminal units common
 task: common
 train: terminal units chart common
@@ -364,15 +374,16 @@ messages parties: script seeds
 
 [tests/load/src]
 figure memory services tally:
+claims: figure
 honest: services tally
 hostile: honest tally
 kills: figure
 load: figure memory services tally honest hostile
-fleet: figure memory services tally honest load
+fleet shared: figure memory services tally honest load
 
 [tests/testkit/src]
-asserting chi_square frames hex model onnx owners pipe processes sealed seed shared_data steps \
-    tflite:
+asserting chi_square frames hex model nats onnx owners pipe processes sealed seed shared_data \
+    steps tflite:
 graphs: seed
 room: frames seed
 party: frames model pipe
