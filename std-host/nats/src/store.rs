@@ -457,6 +457,7 @@ impl Registry for Nats {
                 devices.push(device);
             }
         }
+        devices.sort_unstable();
         Ok(devices)
     }
 }

@@ -2,7 +2,8 @@
 //! many devices, hostile ones among them; and killed at any moment.
 //!
 //! [`load`], [`fleet`], [`kills`], [`claims`] and [`shared`] are measured by `cargo xtask bench`.
-//! Small runs of the first and of kills are tests of the command line; one of claims is a test here.
+//! Small runs of the first and of kills are tests of the command line; one of claims is a test of
+//! this crate.
 #![allow(
     clippy::expect_used,
     clippy::missing_panics_doc,

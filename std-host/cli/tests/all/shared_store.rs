@@ -83,8 +83,8 @@ fn a_device_meets_any_host_and_any_dealer() {
     // A state directory belongs to one program, and a store to who made it.
     room.refuses(&format!("{} --listen 127.0.0.1:0", dealer(&nats, 0)), 1, "another process");
     room.refuses(&format!("store show {} --id server-1.id", nats.url()), 2, "not server-1");
-    let wrong = "host model.slt --state h --store --dealer 127.0.0.1:1";
-    room.refuses(wrong, 2, "give the address");
+    let wrong = "host model.slt --state h --keep --dealer 127.0.0.1:1";
+    room.refuses(wrong, 2, "add --prepare ot");
     let wrong = "host model.slt --state h --prepare ot --store nats://127.0.0.1:1";
     room.refuses(wrong, 2, "does not go with --prepare ot");
     let wrong = "dealer --state h --store nats://elsewhere.example:4222";

@@ -3,8 +3,8 @@
 //! What hosts and dealers keep is a [`engine::Store`]. On one machine it is a state directory,
 //! which belongs to one process at a time. Counters and seeds are in a `redb` database, whose
 //! commits are durable; keys, masked models and spooled corrections are files that are written
-//! beside their destination, synced and renamed, and carry a checksum. What is made here is readable
-//! by its owner alone.
+//! beside their destination, synced and renamed, and carry a checksum. What is made here is
+//! readable by its owner alone.
 
 pub mod counter;
 pub mod datasets;
