@@ -94,13 +94,12 @@ fn revoke(args: &DevicesArgs, name: DeviceId) -> Result<()> {
         }
     }
     let registry = registry(args)?;
-    if let Some(registry) = &registry {
-        known |= registry.forget_key(name)?;
-    }
+    let forgotten = registry.map(|registry| registry.forget_key(name)).transpose()?;
+    known |= forgotten == Some(true);
     if !known {
         bail!("is not known here; `sharelet devices` lists who is");
     }
-    let dealt = if registry.is_some() { "" } else { "; the dealer still has its key" };
+    let dealt = if forgotten.is_some() { "" } else { "; the dealer still has its key" };
     output(&format!("{name} is revoked{dealt}\n"))
 }
 

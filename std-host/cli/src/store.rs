@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use sharelet_host::store::engine::{Registry, Store};
 use sharelet_host::store::identity::Own;
+use sharelet_host::store::peers::folder_of;
 use sharelet_link::Role;
 use sharelet_nats::{Access, Made, Nats, Room, make};
 
@@ -124,6 +125,13 @@ fn open(url: &str, tls: &Tls, link: &LinkArgs, state: &Path) -> Result<Arc<dyn S
         let wrong = "--store: what is kept there is sealed under an identity; give --id";
         WrongArguments(wrong.to_owned())
     })?;
+    if let Some(peer) = folder_of(id).provisioned()?.first() {
+        let wrong = format!(
+            "--store: the key of {peer} (--channel psk) moves forward at one machine alone; give \
+             it a host of its own"
+        );
+        return Err(WrongArguments(wrong).into());
+    }
     let access = tls.access(url)?;
     let store = Nats::open(&access, &owner(id)?, Some(state))?;
     tracing::info!("state is kept at {access}");

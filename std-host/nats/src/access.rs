@@ -69,7 +69,10 @@ impl Access {
         let (mut addresses, mut user) = (Vec::new(), None);
         for one in address.split(',').map(str::trim) {
             let wrong = |what: &str| {
-                let address = without_password(one).to_owned();
+                // A part of a password may have no @.
+                let hidden = address.contains('@') && !one.contains('@');
+                let shown = if hidden { "an address" } else { without_password(one) };
+                let address = shown.to_owned();
                 NatsError::Address { address, what: what.to_owned() }
             };
             let parsed: ServerAddr = one.parse().map_err(|_| wrong("no address"))?;
@@ -81,7 +84,13 @@ impl Access {
             }
             match (parsed.username(), parsed.password()) {
                 (None, None) => {}
-                (Some(name), Some(password)) => user = Some((decoded(name), decoded(password))),
+                (Some(name), Some(password)) => {
+                    let found = (decoded(name), decoded(password));
+                    if user.as_ref().is_some_and(|user| *user != found) {
+                        return Err(wrong("another user than before"));
+                    }
+                    user = Some(found);
+                }
                 _ => return Err(wrong("a user without a password")),
             }
             addresses.push(shown(&parsed).parse().map_err(|_| wrong("no address"))?);
@@ -107,7 +116,10 @@ impl Access {
         let mut options = ConnectOptions::new()
             .custom_inbox_prefix(format!("_INBOX_{name}"))
             .name(name)
-            .connection_timeout(LIMIT)
+            // All servers of a cluster may be tried within the limit; and one that has gone without
+            // a word is noticed.
+            .connection_timeout(LIMIT / 4)
+            .ping_interval(LIMIT / 2)
             // Who asks waits no longer than `LIMIT`, and says so; the library's own limits would
             // come as other errors.
             .request_timeout(Some(2 * LIMIT))
@@ -154,6 +166,8 @@ mod tests {
             "",
             "ws://u:secret@a:1",
             "nats://secret@a:1",
+            "nats://u:secret,x@localhost:1",
+            "nats://u:secret@[::1]:1,nats://v:w@[::1]:2",
         ] {
             let error = Access::new(wrong).expect_err(wrong).to_string();
             assert!(!error.contains("secret"), "{error}");

@@ -25,6 +25,8 @@ use sharelet_host::store::StoreError;
 const AROUND_BYTES: usize = 4 << 10;
 /// Largest part, where the server takes more.
 const PART_BYTES: usize = 1 << 20;
+/// What a part takes in the stream beside its bytes, at most.
+const PART_OVERHEAD_BYTES: u64 = 1 << 10;
 /// Most parts: no correction and no model has more bytes.
 const MOST_PARTS: usize = 4096;
 /// The server's number of the error for what does not fit any more.
@@ -117,8 +119,11 @@ impl Blobs {
         for (part, bytes) in sealed.chunks(part_bytes).enumerate() {
             let done = self.put_part(bridge, format!("{subject}.{part}"), bytes, plain.len());
             if let Err(error) = done {
-                // What stays after that is removed with the session, or before the next attempt.
-                let _ = self.remove_subject(bridge, format!("{subject}.>"));
+                // What stays is removed with the session, or by the next attempt; where there is no
+                // answer, that one would not come, either.
+                if !matches!(error, NatsError::Slow { .. } | NatsError::Away) {
+                    let _ = self.remove_subject(bridge, format!("{subject}.>"));
+                }
                 return Err(error.into());
             }
         }
@@ -174,16 +179,34 @@ impl Blobs {
         let Some((blob, _)) = found.filter(|(blob, part)| part + 1 == blob.parts) else {
             return Ok(None);
         };
+        // Whoever answers may answer with what lies elsewhere.
+        if blob.name != name {
+            return Ok(None);
+        }
+        self.read(bridge, seal, &blob)
+    }
+
+    /// Reads something that was listed. `None` if it is not there any more, or damaged.
+    pub(crate) fn read(
+        &self,
+        bridge: &Bridge,
+        seal: &Seal,
+        blob: &Blob,
+    ) -> Result<Option<Vec<u8>>, NatsError> {
         let subject = blob.subject(&self.prefix);
         let mut sealed = Vec::new();
-        for part in 0..blob.parts - 1 {
+        for part in 0..blob.parts {
             let Some(part) = self.last(bridge, format!("{subject}.{part}"))? else {
                 return Ok(None);
             };
             sealed.extend_from_slice(&part.payload);
         }
-        sealed.extend_from_slice(&last.payload);
         Ok(seal.open(&blob.name.join("."), &blob.nonce, &sealed))
+    }
+
+    /// Removes one thing that was listed.
+    pub(crate) fn remove_one(&self, bridge: &Bridge, blob: &Blob) -> Result<(), NatsError> {
+        self.remove_subject(bridge, format!("{}.>", blob.subject(&self.prefix)))
     }
 
     /// When something was put there: a number that grows; `None` if it is gone.
@@ -212,6 +235,9 @@ impl Blobs {
             let info = stream.get_info().await.map_err(|error| NatsError::failed(&error))?;
             let most = u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX);
             let used = info.state.bytes;
+            // Each part comes with its subject, and with what the stream keeps of it.
+            let parts = bytes / (PART_BYTES / 4) as u64 + 1;
+            let bytes = bytes.saturating_add(parts * PART_OVERHEAD_BYTES);
             if used.saturating_add(bytes) > most { Err(NatsError::Full { bytes }) } else { Ok(()) }
         })
     }

@@ -1,13 +1,18 @@
 //! The store of a party.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::kv::{self, Operation};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Stream};
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, PersistenceMode, RetentionPolicy, Stream,
+};
 use sharelet_core::DeviceId;
 use sharelet_core::keystream::Key;
 use sharelet_host::store::StoreError;
@@ -29,6 +34,8 @@ use super::seal::Seal;
 
 /// The key of the store's name.
 const STORE: &str = "store";
+/// After something could not be removed, nothing is for so long.
+const REMOVE_AGAIN: Duration = Duration::from_secs(10);
 /// Words that names of blobs begin with.
 const CORRECTIONS: &str = "cor";
 const MODEL: &str = "model";
@@ -62,6 +69,8 @@ pub struct Nats {
     numbers: kv::Store,
     blobs: Blobs,
     witness: Option<Witness>,
+    /// When something could not be removed at last.
+    unremoved: Mutex<Option<Instant>>,
 }
 
 /// How the numbers are kept: nothing is dropped, deleted or rolled up but by another record of the
@@ -116,6 +125,11 @@ fn differs(found: &Config, made: &Config) -> Option<&'static str> {
         (found.sealed, "it is sealed"),
         (found.discard_new_per_subject, "a record cannot be replaced"),
         (found.max_message_size > 0, "a limit of a message's bytes"),
+        (found.allow_message_ttl, "records may end by themselves"),
+        (
+            found.persist_mode == Some(PersistenceMode::Async),
+            "records are acknowledged before they are kept",
+        ),
     ];
     all.into_iter().chain(more).find(|(differs, _)| *differs).map(|(_, what)| what)
 }
@@ -267,11 +281,16 @@ impl Nats {
         let id = id.first_chunk().ok_or_else(foreign)?;
         let witness = state.map(|state| Witness::open(state, id)).transpose()?;
         let blobs = Blobs::new(context, blobs, names.blob_prefix());
-        Ok(Self { at, bridge, seal, names, numbers, blobs, witness })
+        let unremoved = Mutex::default();
+        Ok(Self { at, bridge, seal, names, numbers, blobs, witness, unremoved })
     }
 
     fn remote(&self, error: NatsError) -> StoreError {
-        StoreError::Remote { at: self.at.clone(), source: error.into() }
+        let at = self.at.clone();
+        match error {
+            full @ NatsError::Full { .. } => StoreError::Full { at, source: full.into() },
+            error => StoreError::Remote { at, source: error.into() },
+        }
     }
 
     fn failure(&self, failure: Failure) -> StoreError {
@@ -355,10 +374,24 @@ impl Nats {
         listed.map_err(|error| self.remote(error))
     }
 
+    fn listed(&self, name: &[&str]) -> Result<Vec<(Blob, bool)>, StoreError> {
+        self.blobs.list(&self.bridge, name).map_err(|error| self.remote(error))
+    }
+
     fn remove_blob(&self, name: &[&str]) {
-        if let Err(error) = self.blobs.remove(&self.bridge, name) {
+        let since = *self.unremoved.lock().unwrap_or_else(PoisonError::into_inner);
+        // What stays is not used again, and nobody waits for it to go.
+        if since.is_none_or(|since| since.elapsed() >= REMOVE_AGAIN) {
+            self.forgive(self.blobs.remove(&self.bridge, name));
+        }
+    }
+
+    /// Says that something could not be removed, and removes nothing for a while.
+    fn forgive(&self, removed: Result<(), NatsError>) {
+        if let Err(error) = removed {
             let error = self.remote(error);
-            tracing::warn!("{error}; what lies at {} is not used again", name.join("."));
+            tracing::warn!("{error}; what was spent stays there, and is not used again");
+            *self.unremoved.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
     }
 }
@@ -584,16 +617,28 @@ impl Store for Nats {
         bytes: &[u8],
     ) -> Result<(), StoreError> {
         let name = [MODEL, &names::owner(owner), &hex::hex(id)];
-        // What an attempt before has left, which was not whole.
-        self.remove_blob(&name);
         let put = self.blobs.put((&self.bridge, &self.seal), &name, bytes);
-        put.map_err(|failure| self.failure(failure))
+        put.map_err(|failure| self.failure(failure))?;
+        // What attempts before have left, which was not whole.
+        for (blob, whole) in self.listed(&name)? {
+            if !whole {
+                self.forgive(self.blobs.remove_one(&self.bridge, &blob));
+            }
+        }
+        Ok(())
     }
 
     fn model(&self, owner: Option<Party>, id: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
         let remote = |error| self.remote(error);
         let name = [MODEL, &names::owner(owner), &hex::hex(id)];
-        self.blobs.get((&self.bridge, &self.seal), &name).map_err(remote)
+        // Two dealers may have kept it, or begun to.
+        for (blob, _) in self.listed(&name)?.into_iter().filter(|(_, whole)| *whole) {
+            let bytes = self.blobs.read(&self.bridge, &self.seal, &blob).map_err(remote)?;
+            if bytes.is_some() {
+                return Ok(bytes);
+            }
+        }
+        Ok(None)
     }
 
     fn remove_model(&self, owner: Option<Party>, id: &[u8; 32]) -> StoreError {
@@ -605,7 +650,7 @@ impl Store for Nats {
     fn make_room(&self, owner: Party, most: usize) -> Result<(), StoreError> {
         let remote = |error| self.remote(error);
         let owner = names::owner(Some(owner));
-        let listed = self.blobs.list(&self.bridge, &[MODEL, &owner]).map_err(remote)?;
+        let listed = self.listed(&[MODEL, &owner])?;
         let mut own = Vec::new();
         for (blob, _) in listed {
             let age = self.blobs.age(&self.bridge, &blob).map_err(remote)?;

@@ -35,8 +35,14 @@ impl NatsServer {
     /// With `durable` each record is on the disk before it is acknowledged, as it should be where
     /// a power cut must take nothing.
     #[must_use]
-    #[allow(clippy::print_stdout)]
     pub fn start(durable: bool) -> Option<Self> {
+        Self::start_with(durable, "")
+    }
+
+    /// The same, with more settings.
+    #[must_use]
+    #[allow(clippy::print_stdout)]
+    pub fn start_with(durable: bool, settings: &str) -> Option<Self> {
         let program = env::var(PROGRAM).unwrap_or_else(|_| "nats-server".to_owned());
         let is_there =
             Command::new(&program).arg("--version").stdout(Stdio::null()).status().is_ok();
@@ -50,7 +56,7 @@ impl NatsServer {
             (server.folder.path().join("jetstream"), if durable { "always" } else { "2m" });
         let text = format!(
             "listen: \"127.0.0.1:{}\"\njetstream {{ store_dir: {store:?}, sync_interval: {sync}, \
-             max_file_store: 16GB }}\n",
+             max_file_store: 16GB }}\n{settings}\n",
             server.port
         );
         fs::write(server.folder.path().join("nats.conf"), text).expect("writes");

@@ -72,6 +72,21 @@ impl Machine {
     }
 }
 
+/// Does something when it is dropped, unless all was well.
+struct Doubt<F: Fn()>(F);
+
+impl<F: Fn()> Doubt<F> {
+    fn dispel(self) {
+        core::mem::forget(self);
+    }
+}
+
+impl<F: Fn()> Drop for Doubt<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 /// The machines of a dealer, which connections are divided among.
 #[derive(Debug)]
 struct Machines {
@@ -156,22 +171,28 @@ impl Client {
 
     async fn fresh(&self) -> Result<Connection, ClientError> {
         let mut failed = None;
-        for machine in self.machines.in_turn() {
-            match self.greet(&machine.address).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => {
-                    machine.failed();
-                    failed = Some(error);
+        let turn = self.machines.in_turn();
+        // Where there are others, one that does not answer has only its part of the time.
+        let limit = self.connect / u32::try_from(turn.len() + 1).unwrap_or(u32::MAX);
+        let limit = if turn.len() > 1 { limit } else { self.connect };
+        for machine in turn {
+            // Also where nobody waits any more.
+            let doubt = Doubt(|| machine.failed());
+            match self.greet(&machine.address, limit).await {
+                Ok(connection) => {
+                    doubt.dispel();
+                    return Ok(connection);
                 }
+                Err(error) => failed = Some(error),
             }
         }
         // There always is a machine.
         Err(failed.unwrap_or(WireError::Closed.into()))
     }
 
-    async fn greet(&self, address: &str) -> Result<Connection, ClientError> {
-        let Self { route, connect, stall, .. } = self;
-        let mut connection = tcp::connect(address, Role::Dealer, route, *connect, *stall).await?;
+    async fn greet(&self, address: &str, limit: Duration) -> Result<Connection, ClientError> {
+        let Self { route, stall, .. } = self;
+        let mut connection = tcp::connect(address, Role::Dealer, route, limit, *stall).await?;
         frame::greet(&mut connection.writer, Kind::Hello, &[]).await?;
         frame::read_hello(&mut connection.reader, Kind::Welcome).await?;
         Ok(connection)
@@ -203,11 +224,16 @@ impl Client {
         let kept = kept.filter(|connection| self.route.knows(connection.peer()));
         let mut answered = None;
         if let Some(mut connection) = kept {
+            // Those of a machine that has gone would each be waited for.
+            let clear = || self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            let doubt = Doubt(clear);
             match exchange(&mut connection, kind, body).await {
-                Ok(answer) if !ends(&answer) => answered = Some((connection, answer)),
+                Ok(answer) if !ends(&answer) => {
+                    doubt.dispel();
+                    answered = Some((connection, answer));
+                }
                 Ok(_) | Err(_) => {
                     tracing::debug!("a kept connection to the dealer has ended");
-                    self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 }
             }
         }

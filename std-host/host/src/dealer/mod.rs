@@ -285,10 +285,14 @@ impl Dealer {
             |(known, model): &(Option<Party>, Arc<MaskedModel>)| *known == owner && model.id == *id;
         let in_memory = {
             let mut models = lock();
-            models.iter().position(is_it).map(|position| models.remove(position).1)
+            models.iter().position(is_it).map(|position| {
+                let found = models.remove(position);
+                models.push(found.clone());
+                found.1
+            })
         };
         let found = match in_memory {
-            Some(found) => found,
+            Some(found) => return Ok(found),
             // Nobody else waits while it is read.
             None => {
                 let bytes = self

@@ -184,7 +184,9 @@ impl Provider {
             tracing::info!(%device, "{foreign} sessions dropped: dealt for another model");
         }
         let deal_from = ready.last().map_or(next, |last| last.saturating_add(1));
-        let state = State { ready, wanted_from: next, deal_from, ..State::default() };
+        // Whether a shared store has room is not known from before.
+        let full = store.is_shared();
+        let state = State { ready, wanted_from: next, deal_from, full, ..State::default() };
         let (state, missing, news, filling) =
             (Mutex::new(state), Notify::new(), Notify::new(), tokio::sync::Mutex::default());
         let superseded = CancellationToken::new();
@@ -319,7 +321,9 @@ impl Provider {
                 Candidate::Wait | Candidate::Past(_) if !looked => {
                     looked = true;
                     let kept = self.kept()?;
-                    self.state().ready.extend(kept);
+                    let mut state = self.state();
+                    let from = state.wanted_from;
+                    state.ready.extend(kept.range(from..));
                 }
                 Candidate::Wait => return Ok(None),
                 Candidate::Past(session) => {
@@ -427,7 +431,6 @@ impl Provider {
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
-            () = self.superseded.cancelled() => {}
             () = self.fill(&gone) => {}
         }
     }
@@ -445,6 +448,10 @@ impl Provider {
                 match self.fetch(count).await {
                     Ok(()) => {
                         attempts.worked();
+                        // What was asked for has come; the one in this one's place asks on.
+                        if self.superseded.is_cancelled() {
+                            return;
+                        }
                         continue;
                     }
                     Err(error) => {
@@ -468,6 +475,7 @@ impl Provider {
             };
             tokio::select! {
                 () = gone.cancelled() => return,
+                () = self.superseded.cancelled() => return,
                 () = self.missing.notified() => {}
                 () = longest => {}
             }
@@ -574,16 +582,16 @@ impl Provider {
         session: u64,
         corrections: Arc<[u8]>,
     ) -> Result<Result<(), StoreError>, JoinError> {
-        const ATTEMPTS: u32 = 15;
+        // The dealer waits less long for who takes nothing.
+        const LONGEST: Duration = Duration::from_secs(10);
         const PAUSE: Duration = Duration::from_secs(1);
-        let mut attempts = 0;
+        let begun = tokio::time::Instant::now();
         loop {
             let (source, device, origin) = (self.source.clone(), self.device, self.origin());
             let kept = corrections.clone();
             let put = move || source.store.put(device, session, &origin, &kept);
             match tokio::task::spawn_blocking(put).await {
-                Ok(Err(StoreError::Remote { .. })) if attempts < ATTEMPTS => {
-                    attempts += 1;
+                Ok(Err(StoreError::Remote { .. })) if begun.elapsed() < LONGEST => {
                     tokio::time::sleep(PAUSE).await;
                 }
                 put => return put,

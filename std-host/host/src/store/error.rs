@@ -72,7 +72,8 @@ pub enum StoreError {
     /// The state has seen another store.
     #[error(
         "{path} has used another store than this one, whose numbers may be unspent here; name the \
-        store of before, or begin with an empty directory if this one is new on purpose",
+        store of before; if this one is new on purpose, begin with an empty directory, a new \
+        identity, and devices that are provisioned anew",
         path = path.display(),
     )]
     OtherStore {
@@ -85,6 +86,14 @@ pub enum StoreError {
         /// Its address.
         at: String,
         /// What is wrong.
+        source: Box<dyn core::error::Error + Send + Sync>,
+    },
+    /// A store beyond this machine takes no more.
+    #[error("the store at {at}: {source}")]
+    Full {
+        /// Its address.
+        at: String,
+        /// What it says.
         source: Box<dyn core::error::Error + Send + Sync>,
     },
     /// The record of dealt sessions is gone, while the keys are still there.

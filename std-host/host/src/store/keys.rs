@@ -10,6 +10,7 @@ use sharelet_link::files::{FileError, private_directory, sync_directory};
 use super::engine::Registry;
 use super::error::{KeyError, StoreError};
 use super::key::DeviceKey;
+use super::state::OF_WITNESS;
 
 /// The folder of keys in a dealer's state.
 #[derive(Clone, Debug)]
@@ -33,6 +34,18 @@ impl KeysFolder {
     }
 }
 
+impl KeysFolder {
+    /// Where a dealer keeps its devices elsewhere, its folder of keys is nobody's.
+    fn expect_own(&self) -> Result<(), StoreError> {
+        let state = self.0.parent().unwrap_or(&self.0);
+        let seen = state.join(OF_WITNESS);
+        if seen.try_exists().map_err(FileError::at(&seen))? {
+            return Err(StoreError::Elsewhere { path: state.to_owned() });
+        }
+        Ok(())
+    }
+}
+
 impl Registry for KeysFolder {
     fn key(&self, device: DeviceId) -> Result<Option<DeviceKey>, StoreError> {
         let path = self.file(device);
@@ -45,6 +58,7 @@ impl Registry for KeysFolder {
     }
 
     fn put_key(&self, key: &DeviceKey, force: bool) -> Result<(), StoreError> {
+        self.expect_own()?;
         private_directory(&self.0)?;
         let path = self.file(key.device);
         if !force && path.try_exists().map_err(FileError::at(&path))? {
@@ -54,6 +68,7 @@ impl Registry for KeysFolder {
     }
 
     fn forget_key(&self, device: DeviceId) -> Result<bool, StoreError> {
+        self.expect_own()?;
         let path = self.file(device);
         match fs::remove_file(&path) {
             Ok(()) => {
@@ -66,6 +81,7 @@ impl Registry for KeysFolder {
     }
 
     fn devices(&self) -> Result<Vec<DeviceId>, StoreError> {
+        self.expect_own()?;
         let entries = match fs::read_dir(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(FileError::at(&self.0))?,

@@ -105,6 +105,16 @@ impl PeersFolder {
         Ok(write_file(&file, &[Zeroizing::new(text).as_bytes()])?)
     }
 
+    /// The peers whose keys move forward with every connection (`--channel psk`): a copy of this
+    /// folder on another machine would be left behind.
+    ///
+    /// # Errors
+    /// [`StoreError::File`].
+    pub fn provisioned(&self) -> Result<Vec<Party>, StoreError> {
+        let all = self.all()?.into_iter();
+        Ok(all.filter(|peer| matches!(self.get(peer), Some(Paired::Provisioned(_)))).collect())
+    }
+
     /// Forgets a peer.
     ///
     /// # Errors

@@ -127,7 +127,8 @@ impl Witness {
                 true
             }
         };
-        if spent {
+        // Another thread may have written it along.
+        if spent && seen.unwritten.contains(&device) {
             self.write(&mut seen)?;
         }
         Ok(grown)

@@ -10,7 +10,7 @@ use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::spent::Spent;
 use sharelet_host::store::spool::{Origin, SpoolError};
 use sharelet_link::Role;
-use sharelet_nats::{Made, Nats, Room, make};
+use sharelet_nats::{Access, Made, Nats, Room, make};
 use sharelet_testkit::nats::NatsServer;
 
 use super::{access, device, made, open, own, room};
@@ -350,4 +350,38 @@ fn a_store_that_is_full_or_gone_or_slow_is_said_to_be() {
         }
     }
     assert_eq!(store.get(pump, 0, &origin, 600_000).unwrap(), [3; 600_000]);
+}
+
+#[test]
+fn the_permissions_of_the_page_are_enough_and_no_more() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/machines.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let settings = page.split("authorization {").nth(1).expect("the page has them");
+    let settings = format!("authorization {{{}", settings.split("```").next().unwrap());
+    let Some(server) = NatsServer::start_with(false, &settings) else { return };
+    let (host, other) = (own(Role::Host, "hall-2"), own(Role::Host, "hall-3"));
+    let at = |user: &str| {
+        let url = server.url().replace("nats://", &format!("nats://{user}:...@"));
+        Access::new(&url).unwrap()
+    };
+    for own in [&host, &other] {
+        assert_eq!(make(&at("maker"), own, room(64)).unwrap(), Made::Made);
+    }
+    let state = tempfile::tempdir().unwrap();
+    let store = Nats::open(&at("hall-2"), &host, Some(state.path())).unwrap();
+    let (pump, origin) = (device("pump"), Origin { model: [7; 32], key: [1; 8] });
+    store.expect_there().unwrap();
+    store.expect_room(pump, 100).unwrap();
+    assert!(store.spend(pump, None, &spent(1)).unwrap());
+    assert_eq!(store.spent(pump).unwrap().unwrap().spent, spent(1));
+    assert_eq!(store.spenders().unwrap(), 1);
+    store.put(pump, 5, &origin, &[3; 2_000_000]).unwrap();
+    assert_eq!(store.sessions(pump).unwrap(), [(5, Some(origin))]);
+    assert_eq!(store.get(pump, 5, &origin, 2_000_000).unwrap(), [3; 2_000_000]);
+    store.remove(pump, 5, Some(&origin));
+    assert!(store.stock().unwrap().is_empty());
+    // Another's store, and the making of one, are not its own.
+    says(Nats::open(&at("hall-2"), &other, None), "no answer within");
+    says(make(&at("hall-2"), &own(Role::Host, "hall-4"), room(1)), "no answer within");
+    says(Nats::open(&at("nobody"), &host, None), "may this user use it");
 }
