@@ -114,8 +114,17 @@ fn list(args: &DevicesArgs) -> Result<()> {
     lines += if keys.is_some() { "  dealer " } else { "" };
     lines += if live.is_some() { "  connected  ready  evaluated  today         seen" } else { "" };
     lines += "\n";
-    for Party { role, name } in peers.into_iter().filter(|peer| ROLES.contains(&peer.role)) {
-        let mut line = format!("{:<16}  {:<10}", name.as_str(), role.word());
+    let peers = peers.into_iter().filter(|peer| ROLES.contains(&peer.role));
+    let mut known: Vec<(&str, DeviceId)> =
+        peers.map(|Party { role, name }| (role.word(), name)).collect();
+    // A dealer has keys of those that are no peers of it, and does not know what they are.
+    for &name in keys.iter().flatten() {
+        if !known.iter().any(|(_, known)| *known == name) {
+            known.push(("-", name));
+        }
+    }
+    for (role, name) in known {
+        let mut line = format!("{:<16}  {role:<10}", name.as_str());
         if let Some(keys) = &keys {
             line += if keys.contains(&name) { "  has key" } else { "  no key " };
         }

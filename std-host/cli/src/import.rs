@@ -1,4 +1,4 @@
-//! `sharelet import`: a trained float network becomes a model file.
+//! `sharelet import`: a trained network becomes a model file.
 
 use std::path::PathBuf;
 
@@ -22,11 +22,11 @@ const EXAMPLES: &str = include_str!("examples/import.txt");
 /// Arguments of `sharelet import`.
 #[derive(Args, Debug, Clone)]
 #[command(
-    about = "Turn a trained float network (ONNX, TFLite) into a model file",
+    about = "Turn a trained network (ONNX, TFLite) into a model file",
     after_help = EXAMPLES,
 )]
 pub struct ImportArgs {
-    /// The trained network, .onnx or .tflite, in float.
+    /// The trained network, .onnx or .tflite; in float, or quantised to whole numbers.
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
     /// Readings from which the scales are chosen.

@@ -32,7 +32,7 @@ pub struct ShareArgs {
     /// The data.
     #[arg(value_name = "DATA")]
     pub data: PathBuf,
-    /// The two servers, in any order.
+    /// The two servers: server 0, then server 1.
     #[arg(long, value_name = "HOST:PORT,HOST:PORT", value_parser = parse_different)]
     pub to: [String; 2],
     /// The dataset that the data is a part of.

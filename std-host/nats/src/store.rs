@@ -59,6 +59,9 @@ impl Room {
     }
 }
 
+/// A record's revision, and what it says; nothing if somebody has removed it.
+type Found = (u64, Option<Vec<u8>>);
+
 /// The store of a party, which other machines of the same party use, too.
 #[derive(Debug)]
 pub struct Nats {
@@ -304,8 +307,8 @@ impl Nats {
         format!("{}/{key}", self.names.bucket())
     }
 
-    /// A record of the bucket and its revision; `Some(None)` if there was one that was removed.
-    fn record(&self, key: &str) -> Result<Option<(u64, Option<Vec<u8>>)>, StoreError> {
+    /// A record of the bucket; `None` if there never was one.
+    fn record(&self, key: &str) -> Result<Option<Found>, StoreError> {
         let (numbers, asked) = (self.numbers.clone(), key.to_owned());
         let entry = self.bridge.wait(async move {
             numbers.entry(asked).await.map_err(|error| NatsError::failed(&error))

@@ -143,7 +143,7 @@ fn main() -> ExitCode {
             (figures, said)
         }
         What::Claims { hosts, numbers, kills } => {
-            let program = std::env::current_exe().expect("this program has a file");
+            let Ok(program) = std::env::current_exe() else { return ExitCode::FAILURE };
             let settings = claims::Settings { hosts, numbers, kills, seed };
             let Some(figures) = claims::run(&program, &settings) else {
                 return ExitCode::FAILURE;

@@ -124,7 +124,7 @@ fn what_is_killed_loses_nothing_that_a_device_needs() {
         let mut answers: Vec<String> = Vec::new();
         let before = rng.next() as usize % EACH;
         answers.extend((0..before).filter_map(|_| inferring.next_line()));
-        std::thread::sleep(std::time::Duration::from_millis(rng.next() % 20));
+        std::thread::sleep(core::time::Duration::from_millis(rng.next() % 20));
         match rng.next() % 3 {
             0 => {
                 nats.kill();

@@ -86,7 +86,7 @@ mod tests {
         let mut spent = Spent::default();
         spent.spend(key, 5, 3).expect("unspent");
         assert_eq!((spent.next(key), spent.next(other)), (8, 0));
-        for (first, count) in [(7, 1), (0, 1), (u64::MAX, 1), (8, 0).min((7, 9))] {
+        for (first, count) in [(7, 1), (0, 1), (u64::MAX, 1), (7, 9)] {
             let older = spent.clone();
             let refused = spent.spend(key, first, count);
             assert!(matches!(refused, Err(StoreError::SessionUsed { next: 8, .. })), "{first}");

@@ -284,7 +284,8 @@ fn what_others_write_is_refused() {
 #[test]
 fn a_stream_that_loses_records_is_not_used() {
     let Some((server, host)) = made(Role::Host) else { return };
-    let changes: [(&str, fn(&mut stream::Config)); 5] = [
+    type Change = (&'static str, fn(&mut stream::Config));
+    let changes: [Change; 5] = [
         ("an age", |config| config.max_age = Duration::from_secs(3600)),
         ("a limit of messages", |config| config.max_messages = 9),
         ("a limit of bytes", |config| config.max_bytes = 1 << 20),
