@@ -74,8 +74,8 @@ pub struct ImportArgs {
             .range(i64::from(MIN_GATE_BITS)..=i64::from(RING_BITS)),
     )]
     pub gate_bits: Option<u8>,
-    /// Error of answers that narrow gates may bring about, in percent of their size (root mean
-    /// square, against float); 0 keeps every bit.
+    /// Error of answers that narrow gates and straight pieces of activation functions may bring
+    /// about, in percent of their size (root mean square, against float); 0 keeps every bit.
     #[arg(long, value_name = "PERCENT", default_value_t = 0.2, value_parser = percent)]
     pub max_error: f64,
     /// Divide the calibration readings by this; bytes are divided by 255 if not given.

@@ -7,17 +7,20 @@ use super::error::{GraphError, UnsupportedNode};
 use super::form::Form;
 use super::graph::{Graph, Node, Op, Tensor, ValueId};
 use super::maps::Maps;
-use super::stack;
+use super::{pointwise, stack};
 
 /// The most nodes of a graph, those aside that change nothing.
 const MAX_NODES: usize = 4096;
 
 /// Nodes that are not computed and keep the dimensions of what they take, so that what follows can
 /// be looked at, too.
-const KEEPING: &str = "Abs Celu Elu Erf Exp Gelu HardSigmoid HardSwish HardTanh Log Mish Neg Round \
-    Selu Sign Sin Cos Softplus Softsign Sqrt Swish ThresholdedRelu HARD_SWISH ELU GELU ABS EXP SIN \
-    COS LOG SQRT RSQRT SQUARE NEG RELU_N1_TO_1 L2_NORMALIZATION LOCAL_RESPONSE_NORMALIZATION \
-    LRN InstanceNormalization LayerNormalization";
+const KEEPING: &str = "Abs Celu Clip Elu Exp Gelu HardSigmoid HardTanh Log Neg Round Selu Sign Sin \
+    Cos Sqrt Swish ThresholdedRelu ABS EXP SIN COS LOG SQRT RSQRT SQUARE NEG L2_NORMALIZATION \
+    LOCAL_RESPONSE_NORMALIZATION LRN InstanceNormalization LayerNormalization";
+
+/// Why an activation function of a quantised network is not computed.
+const COUNTED: &str = "of networks that were quantised before, ReLU, ReLU6 and leaky ReLU are \
+                       computed; import the network as it was before";
 
 /// What speaks against a node.
 enum Fault<'g> {
@@ -37,6 +40,7 @@ pub(super) fn check(graph: &Graph, answer: ValueId) -> Result<Forms, GraphError>
     if found > MAX_NODES {
         return Err(GraphError::TooManyNodes { found, limit: MAX_NODES });
     }
+    let counted = nodes.iter().any(|node| matches!(node.op, Op::Round(_)));
     let mut forms = Forms::new();
     if let Some(dims) = &graph.input_dims {
         forms.insert(graph.input, Form::plain(dims.clone()));
@@ -55,6 +59,16 @@ pub(super) fn check(graph: &Graph, answer: ValueId) -> Result<Forms, GraphError>
             Op::Last => {
                 let reason = "it may only be last, where the recipient of the answer applies it";
                 fault = Some(Fault::Unsupported(node.unsupported(Some(reason.to_owned()))));
+                input
+            }
+            Op::Product | Op::Power(_) => {
+                let reason = Some(pointwise::APART.to_owned());
+                fault = Some(Fault::Unsupported(node.unsupported(reason)));
+                input
+            }
+            Op::Function(_) if counted => {
+                let reason = Some(COUNTED.to_owned());
+                fault = Some(Fault::Unsupported(node.unsupported(reason)));
                 input
             }
             Op::Concat { .. } => {

@@ -3,7 +3,7 @@
 use sharelet_model::Model;
 use sharelet_model::readings::Readings;
 
-use super::layer::Chain;
+use super::layer::{Chain, count};
 use super::report::Level;
 
 /// Readings that are compared at each level.
@@ -31,6 +31,12 @@ pub(super) fn at_levels(
     levels.into_iter().map(at).collect()
 }
 
+/// The answers of a chain to rows of readings.
+pub(super) fn answers(chain: &Chain, rows: &[f64]) -> Vec<Vec<f64>> {
+    let width = chain.layers.first().map_or(1, |layer| layer.inputs().max(1));
+    rows.chunks_exact(width).map(|row| chain.trace(row.to_vec(), |_, _| {})).collect()
+}
+
 /// The float answer to a reading, and the model's; nothing if the reading is refused.
 #[allow(clippy::cast_possible_truncation)]
 fn compare(
@@ -43,11 +49,24 @@ fn compare(
     Some((chain.infer(&reading), model.decode(&answer).into_iter().map(f64::from).collect()))
 }
 
-/// The largest error of an answer, relative to its size, over rows of readings.
-pub(super) fn worst(chain: &Chain, model: &Model, rows: &[f64]) -> f64 {
+/// The largest error of an answer, relative to its size, over rows of readings; and the same
+/// relative to `least` where that is larger.
+pub(super) fn worst(chain: &Chain, model: &Model, rows: &[f64], least: f64) -> (f64, f64) {
     let width = chain.layers.first().map_or(1, |layer| layer.inputs().max(1));
     rows.chunks_exact(width)
         .filter_map(|row| compare(chain, model, row.iter().copied()))
-        .map(|pair| Level::new(0.0, &[pair]).error)
-        .fold(0.0, f64::max)
+        .map(|pair| {
+            let size = size(&pair.0);
+            let error = Level::new(0.0, &[pair]).error;
+            (error, if size > 0.0 { error * size / size.max(least) } else { error })
+        })
+        .fold((0.0, 0.0), |(all, in_size), (error, sized)| {
+            (f64::max(all, error), f64::max(in_size, sized))
+        })
+}
+
+/// Root mean square of values.
+pub(super) fn size(values: &[f64]) -> f64 {
+    let squares = values.iter().map(|value| value * value).sum::<f64>();
+    (squares / count(values.len())).sqrt()
 }

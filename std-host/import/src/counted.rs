@@ -228,7 +228,7 @@ impl Building<'_> {
             Skip { from: taken.vector, map: part(&skip.map, taken) }
         });
         bias.iter_mut().for_each(|bias| *bias *= sign / unit);
-        Layer { name: layer.name.clone(), map, skip, bias, relu: layer.relu }
+        Layer { name: layer.name.clone(), map, skip, bias, relu: layer.relu, curve: None }
     }
 
     /// The answer in real numbers.
@@ -247,7 +247,7 @@ impl Building<'_> {
 fn diagonal(name: &str, width: usize, (factor, offset): (f64, f64), relu: bool) -> Layer {
     let identity = Shape::Identity { width: u16::try_from(width).unwrap_or(u16::MAX) };
     let map = times(&Map::public(identity), factor);
-    Layer { name: name.to_owned(), map, skip: None, bias: vec![offset; width], relu }
+    Layer { name: name.to_owned(), map, skip: None, bias: vec![offset; width], relu, curve: None }
 }
 
 /// A map times a factor; public weights become private ones if they do not stay what they are.

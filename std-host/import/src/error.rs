@@ -2,6 +2,8 @@
 
 use sharelet_core::session::network::{NetworkError, RING_BITS};
 
+use super::function::Function;
+
 /// Why a network file is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -97,9 +99,9 @@ pub enum GraphError {
         "there is no layer with weights between input and output; nothing to compute in private"
     )]
     NoLayers,
-    /// A ReLU on the input itself: the node.
+    /// An activation of the input itself: the node.
     #[error(
-        "ReLU `{0}` is applied to the input itself; apply it to the readings instead and \
+        "activation `{0}` is applied to the input itself; apply it to the readings instead and \
          remove it from the network"
     )]
     ReluOnInput(String),
@@ -209,9 +211,8 @@ fn names(names: &[String]) -> String {
 /// What may be put in the place of kinds of nodes, and to what end.
 const ADVICE: &[(&str, &str)] = &[
     (
-        "Tanh Sigmoid Elu Selu Celu Gelu Softplus Softsign Mish HardSwish HardSigmoid HardTanh \
-         TANH LOGISTIC HARD_SWISH ELU GELU RELU_N1_TO_1 RELU_0_TO_1",
-        "train with ReLU, ReLU6 or leaky ReLU in the place of other activations",
+        "HardTanh ThresholdedRelu Shrink Abs ABS",
+        "train with ReLU, ReLU6, leaky ReLU, tanh or SiLU in the place of other activations",
     ),
     (
         "GlobalMaxPool ReduceMax REDUCE_MAX",
@@ -257,8 +258,9 @@ fn advice(nodes: &[UnsupportedNode]) -> String {
     format!(
         "what helps:\n{lines}  choose an earlier value with --output NAME, and let the recipient \
          of the answer compute the rest\ncomputed are dense layers, convolutions, average and max \
-         pools, sums of two values, batch normalisation, ReLU, ReLU6, leaky ReLU and changes of \
-         dimensions; a softmax or the like at the end is left to the recipient"
+         pools, sums of two values, batch normalisation, ReLU, ReLU6, leaky ReLU, limits, sigmoid, \
+         tanh, GELU, SiLU, hard-swish, ELU and the like, and changes of dimensions; a softmax or \
+         the like at the end is left to the recipient"
     )
 }
 
@@ -342,6 +344,21 @@ pub enum QuantiseError {
         option: &'static str,
         /// Head-room.
         headroom_bits: u8,
+    },
+    /// An activation function of more values than its straight pieces have room for.
+    #[error(
+        "layer {layer} (`{name}`): {function} of {values} values; straight pieces of it take a \
+         copy of each for every knot, and 65535 in all: use a smaller layer, or ReLU"
+    )]
+    Pieces {
+        /// Index of the layer.
+        layer: usize,
+        /// Its name.
+        name: String,
+        /// The function.
+        function: Function,
+        /// Values that it is applied to.
+        values: usize,
     },
     /// All weights of a layer become zero.
     #[error(

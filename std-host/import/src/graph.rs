@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::array::Array;
+use super::function::Function;
 use super::steps::Steps;
 use crate::error::{GraphError, Refused, UnsupportedNode};
 
@@ -79,6 +80,12 @@ pub enum Op {
     },
     /// `min(max(x, 0), 6)`.
     Relu6,
+    /// Another activation function.
+    Function(Function),
+    /// The product of two computed values; it has to be part of a function of one.
+    Product,
+    /// A power of a computed value; likewise.
+    Power(f64),
     /// The nearest step of a quantised value.
     Round(Steps),
     /// A function of the answer that its recipient can compute: softmax and the like. It must be
@@ -206,6 +213,16 @@ impl Op {
     #[must_use]
     pub fn negative() -> Self {
         Self::Elementwise { scale: vec![-1.0], offset: vec![0.0], dims: None }
+    }
+
+    /// Whether it is left to the recipient of the answer where it is last.
+    #[must_use]
+    pub fn is_left_off(&self) -> bool {
+        match self {
+            Self::Last => true,
+            Self::Function(function) => function.is_left_off(),
+            _ => false,
+        }
     }
 
     /// A node that is not computed, for the list of all of them.

@@ -2,6 +2,8 @@
 
 use sharelet_core::shape::{Shape, Window};
 
+use super::function::Function;
+use super::spline::Spline;
 use super::steps::Steps;
 
 /// One layer: `y = W x + b`, then what is carried over from an earlier layer, then `max(y, 0)` if
@@ -20,6 +22,18 @@ pub struct Layer {
     pub bias: Vec<f64>,
     /// Whether a ReLU follows.
     pub relu: bool,
+    /// What the layer is of another activation.
+    pub curve: Option<Curve>,
+}
+
+/// What a layer is of an activation that is no ReLU.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Curve {
+    /// The function is applied to what the layer gives; it has no ReLU.
+    Whole(Function),
+    /// What the layer gives is this, of what the layer before takes; that one gives for each knot
+    /// what is above it.
+    Sum(Spline),
 }
 
 /// A linear map with its weights.
@@ -187,6 +201,13 @@ impl Layer {
             && self.map.weights.iter().all(|&weight| weight == -1.0)
     }
 
+    /// Whether it gives what it takes, but for an activation and a shift.
+    pub(super) fn is_bare(&self) -> bool {
+        matches!(self.map.shape, Shape::Identity { .. })
+            && self.skip.is_none()
+            && self.bias.iter().all(|&bias| bias == 0.0)
+    }
+
     /// Values it takes.
     #[must_use]
     pub fn inputs(&self) -> usize {
@@ -216,8 +237,29 @@ impl Layer {
         if self.relu {
             accumulators.iter_mut().for_each(|value| *value = value.max(0.0));
         }
+        if let Some(Curve::Whole(function)) = self.curve {
+            accumulators.iter_mut().for_each(|value| *value = function.at(*value));
+        }
         if let Shape::Pairs(window) = self.map.shape {
             Map::public(Shape::Last(window)).add_product(input, accumulators);
+        }
+    }
+
+    /// The function that is applied to what the layer gives.
+    #[must_use]
+    pub fn function(&self) -> Option<Function> {
+        match self.curve {
+            Some(Curve::Whole(function)) => Some(function),
+            _ => None,
+        }
+    }
+
+    /// The straight pieces that the layer adds up.
+    #[must_use]
+    pub fn pieces(&self) -> Option<&Spline> {
+        match &self.curve {
+            Some(Curve::Sum(spline)) => Some(spline),
+            _ => None,
         }
     }
 }

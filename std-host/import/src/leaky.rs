@@ -27,7 +27,8 @@ pub(super) fn layers(
     first.relu = true;
     let map = Map::public(Shape::Identity { width: first.map.shape.outputs() });
     let skip = Some(Skip { from: index, map: carried.map });
-    let second = Layer { name: first.name.clone(), map, skip, bias: carried.bias, relu: false };
+    let second =
+        Layer { name: first.name.clone(), map, skip, bias: carried.bias, relu: false, curve: None };
     Ok(vec![first, second])
 }
 
@@ -39,14 +40,18 @@ fn around(layer: Layer, index: usize, slopes: &Factors) -> Result<Vec<Layer>, Gr
         factors.fold_after(&mut map, &mut vec![0.0; usize::from(width)])?;
         Ok::<_, GraphError>(map)
     };
-    let is_bare = matches!(layer.map.shape, Shape::Identity { .. })
-        && layer.skip.is_none()
-        && layer.bias.iter().all(|&bias| bias == 0.0);
-    let mut layers = if is_bare { vec![] } else { vec![Layer { relu: false, ..layer }] };
+    let mut layers = if layer.is_bare() { vec![] } else { vec![Layer { relu: false, ..layer }] };
     let carried = of(slopes.with(|slope| if slope > 1.0 { 1.0 } else { slope }))?;
     let skip = Some(Skip { from: index + layers.len(), map: carried });
     let bias = vec![0.0; usize::from(width)];
-    let plain = |map, skip, relu| Layer { name: name.clone(), map, skip, bias: bias.clone(), relu };
+    let plain = |map, skip, relu| Layer {
+        name: name.clone(),
+        map,
+        skip,
+        bias: bias.clone(),
+        relu,
+        curve: None,
+    };
     layers.push(plain(of(slopes.with(|slope| 1.0 - slope))?, None, true));
     let sign = slopes.with(|slope| if slope > 1.0 { -1.0 } else { 1.0 });
     layers.push(plain(of(sign)?, skip, false));

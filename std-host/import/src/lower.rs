@@ -4,7 +4,8 @@
 //! map before them or, behind an activation, into the one after them; where neither is possible
 //! they become a layer of one factor per value. A max-pool becomes layers that take the larger of
 //! two; ReLU6 is two layers, `6 - max(6 - max(6 - y, 0), 0)` with the signs in the weights; leaky
-//! ReLU is two as well (`leaky`).
+//! ReLU is two as well (`leaky`). Other activations stay functions until scales are chosen
+//! (`pieces`).
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,11 +15,11 @@ use super::dims::Forms;
 use super::fold::Factors;
 use super::form::Form;
 use super::graph::{Graph, Node, Op, ValueId};
-use super::layer::{Chain, Layer, Map, Skip};
+use super::layer::{Chain, Curve, Layer, Map, Skip};
 use super::maps::{Maps, check_width, narrow};
 use super::steps::Steps;
 use super::walk::{self, Step};
-use super::{check, leaky, stack};
+use super::{check, leaky, pointwise, stack};
 use crate::error::GraphError;
 
 /// Lowers a graph, refusing all that it cannot compute before anything else.
@@ -28,6 +29,8 @@ use crate::error::GraphError;
 /// node.
 pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
     let answer = walk::answer(graph)?;
+    let fused = pointwise::fused(graph, answer.value);
+    let graph = fused.as_ref().unwrap_or(graph);
     let stacked = stack::stacked(graph, answer.value);
     let graph = stacked.as_ref().unwrap_or(graph);
     let forms = check::check(graph, answer.value)?;
@@ -122,7 +125,12 @@ impl Lowering<'_> {
             let nothing = nothing(narrow(name, width)?, map.shape.outputs());
             skip = Some(Skip { from, map: core::mem::replace(&mut map, nothing) });
         }
-        let mut layer = Layer { name: name.clone(), map, skip, bias, relu: activation.is_some() };
+        let curve = match activation {
+            Some(&Op::Function(function)) => Some(Curve::Whole(function)),
+            _ => None,
+        };
+        let relu = activation.is_some() && curve.is_none();
+        let mut layer = Layer { name: name.clone(), map, skip, bias, relu, curve };
         match (activation, step.activation) {
             // Its limit is one of the steps.
             (Some(Op::Relu6), _) if step.round.is_some() => self.layers.push(layer),
@@ -173,7 +181,7 @@ impl Lowering<'_> {
             let width = self.layers.last().map_or(0, Layer::outputs);
             let map = Map::public(Shape::Identity { width: narrow(&step.name, width)? });
             let (name, bias) = (step.name.clone(), vec![0.0; width]);
-            self.layers.push(Layer { name, map, skip: None, bias, relu: false });
+            self.layers.push(Layer { name, map, skip: None, bias, relu: false, curve: None });
             self.steps.push(None);
         }
         if let (Some(layer), Some(last)) = (self.layers.last_mut(), self.steps.last_mut())
@@ -264,7 +272,7 @@ impl Lowering<'_> {
         let (first, shapes) = self.maps().pairs(node)?;
         let layer = |map: Map, relu| {
             let bias = vec![0.0; usize::from(map.shape.outputs())];
-            Layer { name: node.name.clone(), map, skip: None, bias, relu }
+            Layer { name: node.name.clone(), map, skip: None, bias, relu, curve: None }
         };
         self.layers.extend(first.map(|map| layer(map, false)));
         self.layers.extend(shapes.into_iter().map(|shape| layer(Map::public(shape), true)));
@@ -288,5 +296,5 @@ fn mirrored(name: &str, image: [u16; 3]) -> Layer {
     let [channels, ..] = image;
     let map = Map::diagonal(image, vec![-1.0; usize::from(channels)]);
     let bias = vec![6.0; usize::from(map.shape.outputs())];
-    Layer { name: name.to_owned(), map, skip: None, bias, relu: true }
+    Layer { name: name.to_owned(), map, skip: None, bias, relu: true, curve: None }
 }

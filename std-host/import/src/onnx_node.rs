@@ -1,6 +1,7 @@
 //! Nodes of ONNX's standard operator set, and what each of them computes.
 
 use super::error::Refused;
+use super::function::Function;
 use super::graph::{Op, Pool};
 use super::onnx_fold::Constants;
 use super::onnx_proto::{DOUBLE, FLOAT, NodeProto};
@@ -83,6 +84,16 @@ pub(super) fn pad(
     Ok(both.ok_or("it pads other dimensions than rows and columns")?)
 }
 
+/// A function with parameters that are computed with.
+fn valid(function: Function) -> Result<Function, Refused> {
+    match function.is_valid() {
+        true => Ok(function),
+        false => Err("it has parameters that are not computed with: those that bend or scale it \
+                      are positive, and none is beyond 4096"
+            .into()),
+    }
+}
+
 struct Reader<'r, 'a> {
     node: &'a NodeProto,
     constants: &'r Constants<'a>,
@@ -126,7 +137,14 @@ impl<'a> Reader<'_, 'a> {
             "ReduceMean" => onnx_window::mean(node, constants.axes(node, input(1)).unwrap_or(&[]))?,
             "Clip" => self.clip(input(1), input(2))?,
             // Functions of an answer that whoever gets it can compute.
-            "Softmax" | "LogSoftmax" | "Sigmoid" | "Tanh" | "ArgMax" => Op::Last,
+            "Softmax" | "LogSoftmax" | "ArgMax" => Op::Last,
+            "Pow" => {
+                let power = constants.float(input(1), "its exponent")?;
+                match power.values.as_slice() {
+                    &[power] => Op::Power(power),
+                    _ => return Err("its exponent is not one number".into()),
+                }
+            }
             "Identity" => Op::Identity,
             "Dropout" if input(2).is_none() => Op::Identity,
             "Cast" if [FLOAT, DOUBLE].map(i64::from).contains(&node.integer("to", 0)) => {
@@ -140,8 +158,42 @@ impl<'a> Reader<'_, 'a> {
                 Op::Dense { weights, bias: None }
             }
             "BatchNormalization" => self.batch_normalization()?,
-            _ => return Err(Refused::Node(None)),
+            _ => Op::Function(self.function()?),
         })
+    }
+
+    /// An activation function that is no ReLU.
+    fn function(&self) -> Result<Function, Refused> {
+        let node = self.node;
+        // Defaults are in single precision, as attributes are.
+        let real = |name: &str, default: f32| node.real(name, f64::from(default));
+        let elu = |alpha, gamma, width| Function::Elu { alpha, gamma, width };
+        let function = match node.op_type.as_str() {
+            "Sigmoid" => Function::Sigmoid,
+            "Tanh" => Function::Tanh,
+            "Erf" => Function::Erf,
+            "Gelu" => match node.text("approximate", "none") {
+                "none" => Function::Gelu,
+                "tanh" => Function::GeluTanh,
+                _ => return Err("its approximation is not known".into()),
+            },
+            "Swish" => Function::Silu { beta: real("alpha", 1.0) },
+            "HardSwish" => Function::HardSwish,
+            "HardSigmoid" => {
+                Function::HardSigmoid { alpha: real("alpha", 0.2), beta: real("beta", 0.5) }
+            }
+            "Elu" => elu(real("alpha", 1.0), 1.0, 1.0),
+            "Selu" => elu(real("alpha", 1.673_263_2), real("gamma", 1.050_701), 1.0),
+            "Celu" => {
+                let alpha = real("alpha", 1.0);
+                elu(alpha, 1.0, alpha)
+            }
+            "Softplus" => Function::Softplus,
+            "Softsign" => Function::Softsign,
+            "Mish" => Function::Mish,
+            _ => return Err(Refused::Node(None)),
+        };
+        valid(function)
     }
 
     /// Of two values, of which one may be constant.
@@ -153,9 +205,10 @@ impl<'a> Reader<'_, 'a> {
         };
         let second = self.node.given(1).ok_or("it has one input")?;
         let both = [first, second].iter().all(|name| !self.constants.has(name));
-        if both && matches!(kind, "Add" | "Sub") {
+        if both && matches!(kind, "Add" | "Sub" | "Mul") {
+            let op = if kind == "Mul" { Op::Product } else { Op::Add };
             let subtracts = kind == "Sub";
-            return Ok(Found { op: Op::Add, data: vec![first, second], subtracts });
+            return Ok(Found { op, data: vec![first, second], subtracts });
         }
         let constant_first = self.constants.has(first);
         let (data, operand) = if constant_first { (second, first) } else { (first, second) };
@@ -176,7 +229,11 @@ impl<'a> Reader<'_, 'a> {
         match (limit(low, "min", f64::MIN)?, limit(high, "max", f64::MAX)?) {
             (low, high) if low == 0.0 && high == 6.0 => Ok(Op::Relu6),
             (low, high) if low == 0.0 && high >= f64::from(f32::MAX) => Ok(Op::Relu),
-            _ => Err("it limits to other values than 0 and 6".into()),
+            (low, high) => {
+                let clip = Function::Clip { low, high };
+                let refused = "it has one limit that is not 0, or limits beyond 4096";
+                if clip.is_valid() { Ok(Op::Function(clip)) } else { Err(refused.into()) }
+            }
         }
     }
 

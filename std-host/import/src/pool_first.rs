@@ -57,6 +57,7 @@ fn move_behind(chain: &mut Chain, index: usize, end: usize) {
         skip: None,
         bias: vec![0.0; width.into()],
         relu,
+        curve: None,
     };
     chain.layers.insert(end + 1, gate);
 }

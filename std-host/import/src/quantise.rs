@@ -48,8 +48,8 @@ pub struct Options {
     pub frac_bits: Option<u8>,
     /// The widest gate, in bits; as narrow as `max_error` allows where not given.
     pub gate_bits: Option<u8>,
-    /// The error of answers, relative to their size (root mean square), that narrow gates may bring
-    /// about.
+    /// The error of answers, relative to their size (root mean square), that narrow gates and
+    /// straight pieces of activation functions may bring about.
     pub max_error: f64,
 }
 
@@ -92,12 +92,14 @@ impl Room {
 /// A proof that takes more bits than these beyond what calibration readings need costs too much.
 const PROOF_BITS: i32 = 10;
 
-/// Scales with so much room.
+/// Scales with so much room. Answers are compared with the `right` ones to the readings that are
+/// calibrated with; with the chain's own in floating point if there are none.
 pub(super) fn attempt(
     chain: &Chain,
     calibration: &Readings,
     options: &Options,
     (largest_input, room): (f64, Room),
+    right: Option<&[f64]>,
 ) -> Result<(Model, Report), QuantiseError> {
     let limit = largest_input * room.level;
     let mut quantiser = Quantiser {
@@ -141,7 +143,7 @@ pub(super) fn attempt(
         forget(quantiser.vectors.iter_mut().map(|(words, _)| words), end, index, chain);
     }
     let float = floats.pop().unwrap_or_default();
-    quantiser.finish(chain, &float)
+    quantiser.finish(chain, right.unwrap_or(&float))
 }
 
 /// What layer `index` makes of every row, before its activation.
@@ -204,14 +206,12 @@ fn are_pooled(chain: &Chain, index: usize) -> bool {
     let mut behind = chain.layers.iter().skip(index + 1).peekable();
     chain.layers.get(index).is_some_and(|layer| !layer.relu && !pairs(&layer))
         && behind.peek().is_some_and(pairs)
-        && behind.find(|layer| !pairs(layer)).is_none_or(is_gate_alone)
+        && behind.find(|layer| !pairs(layer)).is_none_or(Layer::is_bare)
 }
 
-/// Whether a layer is a gate and nothing else.
-fn is_gate_alone(layer: &Layer) -> bool {
-    matches!(layer.map.shape, Shape::Identity { .. })
-        && layer.skip.is_none()
-        && layer.bias.iter().all(|&bias| bias == 0.0)
+/// Whether a layer adds up straight pieces.
+fn is_sum(layer: &Layer) -> bool {
+    layer.pieces().is_some()
 }
 
 /// Drops the vectors before `end` that no layer behind layer `index` asks for again.
@@ -328,7 +328,9 @@ impl Quantiser<'_> {
             self.encode(float, bits)?;
             bits
         } else {
-            let bits = self.hidden_bits(index, chain, &further, float, frac_bits)?;
+            // Copies have weights of one, which lose a fraction bit only if they have one.
+            let spare = i32::from(chain.layers.get(index + 1).is_some_and(is_sum));
+            let bits = self.hidden_bits(index, chain, &further, float, frac_bits - spare)?;
             self.activate(index, bits)?;
             bits
         };
@@ -349,7 +351,7 @@ impl Quantiser<'_> {
             let weight_bits = match pairs {
                 true if frac_bits >= input_bits => 0,
                 true => -1,
-                false if is_gate_alone(layer) => (frac_bits - input_bits).min(0),
+                false if layer.is_bare() => (frac_bits - input_bits).min(0),
                 false => (frac_bits - input_bits).min(weight_cap(&layer.map)),
             };
             // What is carried over has its own fraction bits, and weights that make up for the
@@ -504,6 +506,8 @@ impl Quantiser<'_> {
         // A difference is exact. Around a limit, as a ReLU6 is one, what lies far beyond it has
         // large errors, that are cut away: they must not move the limit.
         let limited = layer.mirrors() || chain.layers.get(index + 1).is_some_and(Layer::mirrors);
+        // Knots stay where they are: the proof of a sum of pieces counts on that.
+        let limited = limited || chain.layers.get(index + 1).is_some_and(is_sum);
         if chain.is_counted() || limited || is_pairs(layer.map.shape) {
             return Scaled { weights, skip_weights, bias, words, frac_bits };
         }

@@ -9,6 +9,7 @@ use sharelet_core::shape::Shape;
 
 use super::layer::{Layer, Map, count};
 use super::scales::{pow2, real, small};
+use super::spline::Spline;
 
 /// What floating point may be off by, of the size of a bound: sums of 2^16 terms lose 2^-37.
 const SLACK: f64 = 1.0 / (1 << 20) as f64;
@@ -77,6 +78,44 @@ impl Bounds {
         out.high.iter_mut().zip(high).for_each(|(sum, high)| *sum += scale * high);
     }
 
+    /// Narrows the bounds of a sum of pieces to the values that the whole of them takes: copies of
+    /// a value are not far from zero in any way, but all of the same value. `taken` bounds the
+    /// values, `copies` what is above each knot.
+    fn narrow_to_pieces(
+        &mut self,
+        spline: &Spline,
+        taken: &Self,
+        copies: &Self,
+        rounded: Option<Rounded<'_>>,
+        bias: &[f64],
+    ) {
+        let steps: Vec<f64> = match rounded {
+            Some(Rounded { weights, bits }) => {
+                weights.iter().map(|&weight| real(weight, bits)).collect()
+            }
+            None => spline.steps.clone(),
+        };
+        let (knots, count) = (&spline.knots, taken.low.len().max(1));
+        let ends = taken.low.iter().zip(&taken.high).enumerate();
+        let own = self.low.iter_mut().zip(&mut self.high);
+        for (((index, (&from, &to)), (low, high)), &bias) in ends.zip(own).zip(bias) {
+            let pieces = || knots.iter().zip(&steps);
+            let at = |x: f64| pieces().fold(bias, |sum, (knot, step)| sum + step * above(x, *knot));
+            let inside = knots.iter().copied().filter(|&knot| from < knot && knot < to);
+            let values = inside.chain([from, to]).map(at);
+            let (least, most) = values
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), y| {
+                    (least.min(y), most.max(y))
+                });
+            // What copies are rounded by, and knots. Bounds of copies allow for the former.
+            let of_copy = copies.high.iter().skip(index).step_by(count);
+            let off = pieces().zip(of_copy).fold(0.0, |sum, ((knot, step), copy)| {
+                sum + 2.0 * step.abs() * (copy - above(to, *knot)).max(0.0)
+            });
+            (*low, *high) = (low.max(least - off), high.min(most + off));
+        }
+    }
+
     /// Bounds of the larger of two, of the first and of the second of the two.
     fn pairs(&self, shape: Shape) -> [Self; 2] {
         let Shape::Pairs(window) = shape else { return [Self::default(), Self::default()] };
@@ -112,6 +151,10 @@ impl Bounds {
     }
 }
 
+fn above(x: f64, knot: f64) -> f64 {
+    (x - knot).max(0.0)
+}
+
 /// Elements that a public window adds up.
 fn size(shape: &Shape) -> f64 {
     match shape {
@@ -141,6 +184,9 @@ pub(super) fn accumulators(
         if let Some(skip) = &layer.skip {
             let from = vectors.get(skip.from).unwrap_or(&nothing);
             from.add_product(&skip.map, rounded.map(|[_, skip]| skip), &mut out);
+        }
+        if let (Some(spline), [.., taken, copies]) = (layer.pieces(), vectors) {
+            out.narrow_to_pieces(spline, taken, copies, rounded.map(|[own, _]| own), bias);
         }
     }
     let slack = SLACK * out.largest();

@@ -6,6 +6,7 @@ use core::fmt;
 use sharelet_core::session::network::{Network, RING_BITS};
 
 use super::layer::{Layer, count};
+use super::pieces::Pieced;
 use super::scales::real;
 use sharelet_model::MAX_LAYERS;
 
@@ -110,6 +111,12 @@ pub struct Report {
     /// The largest error of an answer, relative to its size, to readings that are accepted and
     /// unlike the calibration ones: silence, offsets, noise, corners.
     pub unlike: f64,
+    /// The same, but of answers to networks with straight pieces relative to the size of answers to
+    /// calibration readings if that is larger: what decides on gates. Pieces are off by as much
+    /// where answers are small, however wide gates are.
+    pub(super) unlike_in_size: f64,
+    /// Activation functions that are computed as straight pieces, first to last.
+    pub pieces: Vec<Pieced>,
     /// Layers of a quantised network whose values the file limits, where no reading that was tried
     /// comes near the limit and so the model has none.
     pub untried_limits: Vec<String>,
@@ -189,6 +196,8 @@ impl Report {
             layers,
             levels: Vec::new(),
             unlike: 0.0,
+            unlike_in_size: 0.0,
+            pieces: Vec::new(),
             untried_limits: Vec::new(),
             steps_unused: None,
         }
@@ -218,7 +227,7 @@ impl Report {
     pub(super) fn costs_little(&self, other: &Self, max_error: f64) -> bool {
         self.error <= max_error.max(2.0 * other.error)
             && self.worst_level() <= (OTHER_LEVELS * max_error).max(2.0 * other.worst_level())
-            && self.unlike <= (OTHER_LEVELS * max_error).max(2.0 * other.unlike)
+            && self.unlike_in_size <= (OTHER_LEVELS * max_error).max(2.0 * other.unlike_in_size)
     }
 
     /// The error at the level where it is largest.
@@ -336,6 +345,13 @@ impl fmt::Display for Report {
             "input: {} fraction bits, readings up to {:.4} in magnitude are taken",
             self.input_frac_bits, self.input_limit
         )?;
+        for Pieced { name, function, knots, values, bound } in &self.pieces {
+            writeln!(
+                f,
+                "{function} of `{name}`: straight pieces, off by at most {bound:.6} whatever the \
+                 value; {knots} ReLUs for each of {values} values"
+            )?;
+        }
         if !self.left_off.is_empty() {
             writeln!(
                 f,

@@ -67,7 +67,9 @@ impl<'g> Stacks<'g> {
             let node = self.inner(value)?;
             match &node.op {
                 Op::Identity => {}
-                op @ (Op::Relu | Op::Relu6) if activation.is_none() && factors.is_empty() => {
+                op @ (Op::Relu | Op::Relu6 | Op::Function(_))
+                    if activation.is_none() && factors.is_empty() =>
+                {
                     activation = Some(op);
                 }
                 op @ Op::LeakyRelu { slope, .. }

@@ -6,13 +6,14 @@
 
 use std::collections::HashMap;
 
+use super::function::Function;
 use super::graph::{self, Graph, Layout, Node, Op, Tensor, ValueId};
 use super::pad::{self, Pads};
 use super::steps::Steps;
 use super::tflite_options::{fused, told};
 use super::tflite_schema::{
-    Buffer, ConcatOptions, FLOAT32, IDENTIFIER, LeakyOptions, Operator, OperatorCode, Options,
-    ReducerOptions, SubGraph, TensorInfo, operator_name, root,
+    Buffer, ConcatOptions, FLOAT32, GeluOptions, IDENTIFIER, LeakyOptions, Operator, OperatorCode,
+    Options, ReducerOptions, SubGraph, TensorInfo, operator_name, root,
 };
 use crate::error::{GraphError, Refused};
 use crate::{tflite_steps, tflite_tensor, tflite_window};
@@ -271,7 +272,7 @@ impl<'a> File<'a> {
             Err(Refused::Node(Some(reason))) => Err(Refused::from(format!("{what} {reason}"))),
             steps => steps,
         };
-        if matches!(op, Op::Last | Op::Unsupported { .. }) {
+        if op.is_left_off() || matches!(op, Op::Unsupported { .. }) {
             return Ok(None);
         }
         let steps = of(output, "its result")?;
@@ -325,7 +326,9 @@ impl<'a> File<'a> {
         };
         let first = operand(0)?.ok_or("it has no input")?;
         if fused(op_type, operator)?.is_err() {
-            return Err("its fused activation is neither ReLU nor ReLU6".into());
+            return Err(
+                "its fused activation is none of ReLU, ReLU6, and limits of -1 and 1".into()
+            );
         }
         let bias = || {
             let bias = operand(2)?.map(|bias| self.number(bias, "its bias")).transpose()?;
@@ -364,7 +367,17 @@ impl<'a> File<'a> {
             "QUANTIZE" => Op::Identity,
             "NEG" => Op::negative(),
             // Functions of an answer that whoever gets it can compute.
-            "SOFTMAX" | "LOG_SOFTMAX" | "LOGISTIC" | "TANH" | "ARG_MAX" => Op::Last,
+            "SOFTMAX" | "LOG_SOFTMAX" | "ARG_MAX" => Op::Last,
+            "LOGISTIC" => Op::Function(Function::Sigmoid),
+            "TANH" => Op::Function(Function::Tanh),
+            "HARD_SWISH" => Op::Function(Function::HardSwish),
+            "ELU" => Op::Function(Function::Elu { alpha: 1.0, gamma: 1.0, width: 1.0 }),
+            "GELU" => match told(operator.gelu_options()?, GeluOptions::approximate)? {
+                Some(true) => Op::Function(Function::GeluTanh),
+                _ => Op::Function(Function::Gelu),
+            },
+            "RELU_N1_TO_1" => Op::Function(Function::Clip { low: -1.0, high: 1.0 }),
+            "RELU_0_TO_1" => Op::Function(Function::Clip { low: 0.0, high: 1.0 }),
             "RESHAPE" | "SQUEEZE" | "EXPAND_DIMS" => {
                 Op::Reshape { dims: self.same_size(first, output)? }
             }
@@ -407,6 +420,9 @@ impl<'a> File<'a> {
                     match (self.is_constant(first)?, self.is_constant(second)?) {
                         (false, false) if matches!(op_type, "ADD" | "SUB") => {
                             return Ok((Op::Add, vec![first, second]));
+                        }
+                        (false, false) if op_type == "MUL" => {
+                            return Ok((Op::Product, vec![first, second]));
                         }
                         (true, false) => (second, first, true),
                         (false, true) => (first, second, false),

@@ -1,6 +1,7 @@
 //! Options of TFLite operators, and what goes wrong in reading them.
 
 use super::error::{GraphError, Refused};
+use super::function::Function;
 use super::graph::Op;
 use super::tflite_schema::{ConcatOptions, Operator, Options, WindowOptions};
 
@@ -25,7 +26,7 @@ pub(super) fn told<O, T>(
 }
 
 /// The activation that is fused into an operator, if it has one; an error if it is another than
-/// ReLU and ReLU6.
+/// ReLU, ReLU6, and limits of -1 and 1.
 pub(super) fn fused(
     op_type: &str,
     operator: Operator<'_>,
@@ -45,6 +46,7 @@ pub(super) fn fused(
     Ok(match code.unwrap_or(0) {
         0 => Ok(None),
         1 => Ok(Some(Op::Relu)),
+        2 => Ok(Some(Op::Function(Function::Clip { low: -1.0, high: 1.0 }))),
         3 => Ok(Some(Op::Relu6)),
         _ => Err(()),
     })

@@ -150,6 +150,7 @@ table! {
         4 reducer_options: ReducerOptions<'a>,
         4 leaky_options: LeakyOptions<'a>,
         4 concat_options: ConcatOptions<'a>,
+        4 gelu_options: GeluOptions<'a>,
     }
 }
 
@@ -167,6 +168,14 @@ table! {
     LeakyOptions {
         /// The slope.
         0 alpha: f32,
+    }
+}
+
+table! {
+    /// Options of `GELU`.
+    GeluOptions {
+        /// Whether it is the form with the hyperbolic tangent.
+        0 approximate: bool,
     }
 }
 

@@ -144,7 +144,7 @@ impl<'g> Walker<'g> {
                 continue;
             }
             match &node.op {
-                Op::Last => {
+                op if op.is_left_off() => {
                     let before = *node.inputs.first()?;
                     if *taken.get_or_insert(before) != before {
                         return None;
@@ -328,7 +328,7 @@ impl<'g> Walker<'g> {
                 None => return Ok(step),
             }
         }
-        if matches!(node.op, Op::Relu | Op::Relu6 | Op::LeakyRelu { .. }) {
+        if matches!(node.op, Op::Relu | Op::Relu6 | Op::LeakyRelu { .. } | Op::Function(_)) {
             step.activation = Some(node);
             value = self.bare(self.input(node)?);
             step.input = value;

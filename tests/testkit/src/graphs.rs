@@ -351,6 +351,11 @@ pub fn evaluate_all(graph: &Graph, reading: &[f32]) -> Vec<Value> {
             }
             Op::Relu => (dims, x.iter().map(|x| x.max(0.0)).collect()),
             Op::Relu6 => (dims, x.iter().map(|x| x.clamp(0.0, 6.0)).collect()),
+            Op::Function(function) => (dims, x.iter().map(|&x| function.at(x)).collect()),
+            Op::Power(power) => (dims, x.iter().map(|x| x.powf(*power)).collect()),
+            Op::Product => {
+                (dims, x.iter().zip(&values[node.inputs[1]].1).map(|(x, y)| x * y).collect())
+            }
             Op::Reshape { dims: Some(to) } => {
                 let known: i64 = to.iter().filter(|&&dim| dim > 0).product();
                 (

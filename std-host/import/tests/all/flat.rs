@@ -65,7 +65,9 @@ fn leaky_relu_and_slopes_per_channel() {
     imported("slopes", &behind(54, vec![], (&[1, 1, 3], floats(&[0.1, -0.5, 0.7]))), 3);
     imported("pixels", &behind(54, vec![], (&[4, 4, 3], random(48))), 4);
     refused(&behind(54, vec![], (&[1, 1, 3], vec![])), "PRELU `r`: its slope is computed");
-    refused(&behind(111, vec![], (&[1], vec![])), "ELU `r`");
+    imported("ELU", &behind(111, vec![], (&[1], random(1))), 2);
+    imported("hard-swish", &behind(117, vec![], (&[1], random(1))), 2);
+    refused(&behind(101, vec![], (&[1], vec![])), "ABS `r`");
     let negative = behind(59, vec![], (&[1], random(1)));
     imported("negative", &negative, 2);
 }

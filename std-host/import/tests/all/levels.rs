@@ -86,7 +86,14 @@ fn dense(rng: &mut Rng, inputs: usize, outputs: usize, gain: f64) -> Layer {
     let weights = (0..inputs * outputs).map(|_| f64::from(rng.real()) * gain).collect();
     let shape = Shape::Dense { inputs: inputs as u16, outputs: outputs as u16 };
     let bias = (0..outputs).map(|_| f64::from(rng.real()) * gain).collect();
-    Layer { name: "dense".into(), map: Map { shape, weights }, skip: None, bias, relu: true }
+    Layer {
+        name: "dense".into(),
+        map: Map { shape, weights },
+        skip: None,
+        bias,
+        relu: true,
+        curve: None,
+    }
 }
 
 /// What is said to be proved is: a reading at the corner that makes one accumulator as large as it

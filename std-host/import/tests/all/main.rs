@@ -11,6 +11,7 @@
     clippy::cast_precision_loss
 )]
 
+mod activations;
 mod constants;
 mod export;
 mod faults;

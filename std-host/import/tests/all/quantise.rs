@@ -15,7 +15,7 @@ fn dense(rng: &mut Rng, inputs: usize, outputs: usize, relu: bool) -> Layer {
     let bias = (0..outputs).map(|_| f64::from(rng.real())).collect();
     let name = format!("dense {inputs}-{outputs}");
     let shape = Shape::Dense { inputs: inputs as u16, outputs: outputs as u16 };
-    Layer { name, map: Map { shape, weights }, skip: None, bias, relu }
+    Layer { name, map: Map { shape, weights }, skip: None, bias, relu, curve: None }
 }
 
 fn chain(seed: u64) -> Chain {

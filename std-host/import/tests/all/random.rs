@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sharelet_import::choose::quantise;
+use sharelet_import::function::Function;
 use sharelet_import::graph::{Layout, Op, Padding, Pool, Tensor};
 use sharelet_import::lower::lower;
 use sharelet_import::quantise::Options;
@@ -11,6 +12,14 @@ use sharelet_testkit::graphs::{BARE, Builder, evaluate_all};
 use sharelet_testkit::{Rng, seed};
 
 const WIDEST: usize = 400;
+const FUNCTIONS: [Function; 6] = [
+    Function::Erf,
+    Function::Gelu,
+    Function::Silu { beta: 1.0 },
+    Function::HardSwish,
+    Function::Elu { alpha: 0.5, gamma: 1.0, width: 1.0 },
+    Function::Clip { low: -1.0, high: 0.5 },
+];
 
 /// The dimensions of a value that lie in an image's order.
 fn image(layout: Layout, dims: &[usize]) -> Option<[usize; 3]> {
@@ -105,7 +114,8 @@ fn grow(graph: &mut Builder, values: &[Vec<usize>], input: usize) -> bool {
             };
             let along = graph.reals(count);
             let slope = along.into_iter().map(|slope| 1.2 * slope).collect();
-            let op = match below(graph, 6) {
+            let op = match below(graph, 7) {
+                6 => Op::Function(FUNCTIONS[below(graph, FUNCTIONS.len())]),
                 0 => Op::Relu6,
                 1..=2 => Op::LeakyRelu { slope, dims: None },
                 _ => Op::Relu,
@@ -193,6 +203,7 @@ fn kind(op: &Op) -> &'static str {
         Op::Relu => "relu",
         Op::Relu6 => "relu6",
         Op::LeakyRelu { .. } => "leaky relu",
+        Op::Function(_) => "function",
         Op::Transpose(_) => "transpose",
         _ => "other",
     }
@@ -285,7 +296,7 @@ fn random_graphs_compute_what_they_say() {
         }
     }
     println!("seed {first}: imported: {imported:#?}, refused: {refused:#?}");
-    assert_eq!(imported.len(), 17, "every kind is among those that are imported");
+    assert_eq!(imported.len(), 18, "every kind is among those that are imported");
     assert!(imported.values().all(|&count| count > 50) && imported["in the ring"] > 1500);
 }
 

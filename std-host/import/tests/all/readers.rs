@@ -1,6 +1,7 @@
 //! What the readers make of convolutions, pools, sums and changes of dimensions in ONNX and TFLite
 //! files.
 use prost::Message as _;
+use sharelet_import::function::Function;
 use sharelet_import::graph::{Graph, Layout, Op, Padding, Pool, Tensor};
 use sharelet_import::onnx_proto::{AttributeProto, ModelProto, NodeProto, TensorProto};
 use sharelet_import::{onnx, tflite};
@@ -145,11 +146,14 @@ fn onnx_sums_limits_and_last_functions() {
     let limits = vec![tensor("l", &[], &[0.0]), tensor("h", &[], &[6.0])];
     assert_eq!(op(node("Clip", &["x", "l", "h"], "y"), limits.clone()), Op::Relu6);
     assert_eq!(op(node("Clip", &["x", "l"], "y"), limits), Op::Relu);
-    refuses(op(node("Clip", &["x"], "y"), vec![]), "0 and 6");
+    refuses(op(node("Clip", &["x"], "y"), vec![]), "one limit that is not 0");
     // A computed limit is not one that is missing.
     refuses(op(node("Clip", &["x", "l", "x"], "y"), vec![tensor("l", &[], &[0.0])]), "computed");
-    for kind in ["Softmax", "LogSoftmax", "Sigmoid", "Tanh"] {
+    for kind in ["Softmax", "LogSoftmax", "ArgMax"] {
         assert_eq!(op(node(kind, &["x"], "y"), vec![]), Op::Last);
+    }
+    for (kind, function) in [("Sigmoid", Function::Sigmoid), ("Tanh", Function::Tanh)] {
+        assert_eq!(op(node(kind, &["x"], "y"), vec![]), Op::Function(function));
     }
 }
 
@@ -223,7 +227,7 @@ fn tflite_convolutions() {
     let ops = valid(dilated);
     // Two rows of one column have no gaps across, and one of three filters has a word in two rows.
     assert_matches!(&ops[0], Op::Convolution { weights, .. } if weights.dims == [3, 2, 2, 1]);
-    refuses(valid(steps(1, 4)).remove(0), "neither ReLU nor ReLU6");
+    refuses(valid(steps(1, 4)).remove(0), "none of ReLU, ReLU6");
     refuses(valid(options(&[(0, 1)], &[(1, 0), (2, 1)])).remove(0), "steps");
 }
 
@@ -263,8 +267,20 @@ fn tflite_pools_sums_and_dimensions() {
     for (found, expected) in cases {
         assert_eq!(found, expected);
     }
-    for kind in [14, 25, 28, 50] {
+    for kind in [25, 50] {
         assert_eq!(flat_ops(kind, &[0], &[1, 8, 6, 2], vec![], vec![]), [Op::Last], "{kind}");
+    }
+    for (kind, function) in [
+        (14, Function::Sigmoid),
+        (28, Function::Tanh),
+        (20, Function::Clip { low: -1.0, high: 1.0 }),
+        (111, Function::Elu { alpha: 1.0, gamma: 1.0, width: 1.0 }),
+        (117, Function::HardSwish),
+        (150, Function::Gelu),
+        (152, Function::Clip { low: 0.0, high: 1.0 }),
+    ] {
+        let found = flat_ops(kind, &[0], &[1, 8, 6, 2], vec![], vec![]);
+        assert_eq!(found, [Op::Function(function)], "{kind}");
     }
 }
 

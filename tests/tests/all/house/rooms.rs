@@ -103,14 +103,16 @@ service: error connection known places route system tcp warnings
 file readings:
 
 [std-host/import/src]
-error array half onnx_proto tflite_schema:
+array function half onnx_proto tflite_schema:
+error: function
 steps: error
-layer: steps
-graph: array error steps
+spline: function
+layer: function spline steps
+graph: array error function steps
 kernel pad: graph
 form: array graph
 scales: layer
-ranges: layer scales
+ranges: layer scales spline
 stress:
 write: onnx_proto
 onnx_window: error graph onnx_proto form kernel
@@ -121,9 +123,8 @@ onnx_external: error onnx_proto
 onnx_tensor: array error graph half onnx_proto
 onnx_fold: array error graph onnx_proto onnx_opset onnx_tensor onnx_window steps
 onnx_steps: error onnx_proto onnx_fold steps
-onnx_node: error graph pad onnx_proto onnx_fold onnx_opset onnx_window
-report: layer scales
-tflite_options: error graph tflite_schema
+onnx_node: error function graph pad onnx_proto onnx_fold onnx_opset onnx_window
+tflite_options: error function graph tflite_schema
 tflite_steps: error steps tflite_schema
 tflite_tensor: array error graph half tflite_schema tflite_steps
 tflite_window: graph kernel tflite_schema error
@@ -132,20 +133,23 @@ window: graph form
 dims: graph error form window
 onnx: graph pad onnx_proto error onnx_external onnx_fold onnx_ml onnx_node onnx_opset onnx_order \
     onnx_steps onnx_tensor
-compare: layer report
 narrow: scales
 pool_first: layer
-tflite: graph pad tflite_schema error steps tflite_options tflite_steps tflite_tensor \
+tflite: function graph pad tflite_schema error steps tflite_options tflite_steps tflite_tensor \
     tflite_window
 fold: graph layer error dims
+pieces: fold function layer spline
+report: layer pieces scales
+compare: layer report
 counted: layer ranges steps stress fold
 quantise: error layer scales ranges narrow stress report counted steps
-choose: error layer scales pool_first quantise counted stress report compare steps
+choose: error layer scales pieces pool_first quantise counted stress report compare steps
 maps: graph layer error form window dims
 stack: graph layer
-check: graph error form dims maps stack
+pointwise: function graph
+check: graph error form dims maps pointwise stack
 leaky: layer error fold
-lower: graph layer error form walk dims fold maps stack check leaky steps
+lower: graph layer error form walk dims fold maps pointwise stack check leaky steps
 
 [std-host/ot/src]
 block error:

@@ -4,11 +4,12 @@
 use std::path::Path;
 
 /// What is followed, and the most files that it may take.
-const LONGEST: [(&str, usize); 7] = [
+const LONGEST: [(&str, usize); 8] = [
     ("a dense layer in a session", 4),
     ("a ReLU in a session", 6),
     ("a ReLU on an engine", 7),
     ("a sigmoid", 9),
+    ("an activation of an imported network", 5),
     ("a query to two servers", 9),
     ("a query to a model that both share", 12),
     ("a training step", 12),
