@@ -15,13 +15,13 @@ use core::f64::consts::SQRT_2;
 use sharelet_core::session::network::{MIN_GATE_BITS, NetworkError, RING_BITS};
 
 use super::error::QuantiseError;
+use super::knots::{self, InPieces};
 use super::layer::{Chain, Layer};
-use super::pieces::{self, Pieced, TooWide};
 use super::pool_first::pool_first;
 use super::quantise::{
     MAX_FRAC_BITS, MAX_HEADROOM_BITS, Options, Room, attempt, layer_width, sampled,
 };
-use super::report::{Level, Report};
+use super::report::Report;
 use super::scales::pow2;
 use super::steps::Steps;
 use super::{compare, counted, stress};
@@ -69,10 +69,9 @@ fn scaled(
     }
     let InSteps { reading, chain: counted, untried } =
         in_steps(chain, calibration, options, largest_input)?;
-    let pieced = in_pieces(chain, calibration, options, largest_input)?;
-    let (pieced, pieces) = pieced.unzip();
+    let pieced = knots::in_pieces(chain, calibration, options, largest_input)?;
     // Errors are those against the file, however it is computed.
-    let chains = [chain, counted.as_ref().or(pieced.as_ref()).unwrap_or(chain)];
+    let chains = [chain, counted.as_ref().or(pieced.as_ref().map(|p| &p.chain)).unwrap_or(chain)];
     let [_, chain] = chains;
     check_layers(chain)?;
     let chosen = chosen(chains, calibration, options, (largest_input, reading))?;
@@ -85,7 +84,9 @@ fn scaled(
         }),
         false => chosen,
     };
-    report.pieces = pieces.unwrap_or_default();
+    if let Some(InPieces { made, coarse, .. }) = pieced {
+        (report.pieces, report.coarse_pieces) = (made, coarse);
+    }
     report.untried_limits = untried;
     report.steps_unused =
         reading.map(|steps| steps.largest()).filter(|largest| largest_input < largest / 8.0);
@@ -211,68 +212,6 @@ fn check_layers(chain: &Chain) -> Result<(), QuantiseError> {
     }
     Ok(())
 }
-
-/// What straight pieces may be off by, as powers of the root of two.
-const PIECES: core::ops::RangeInclusive<i32> = -24..=-8;
-/// The share of the error that narrow gates and straight pieces may bring about that pieces have.
-const SHARE: f64 = 0.5;
-/// How much larger it may be at other levels than the calibrated one, and with other readings.
-const OTHER_LEVELS: f64 = 5.0;
-
-/// The chain with straight pieces in the place of functions, if there are any: as few as bring
-/// answers near enough to those of the file, in floating point.
-fn in_pieces(
-    chain: &Chain,
-    calibration: &Readings,
-    options: &Options,
-    largest: f64,
-) -> Result<Option<(Chain, Vec<Pieced>)>, QuantiseError> {
-    if chain.layers.iter().all(|layer| layer.function().is_none()) {
-        return Ok(None);
-    }
-    let few = sampled(chain, &calibration.sampled(PIECES_TRIED));
-    let level = pow2(i32::from(options.headroom_bits));
-    let at = |level: f64| few.iter().map(|value| level * value).collect::<Vec<f64>>();
-    let unlike = stress::rows(&few, layer_width(chain, 0), largest, largest * level);
-    let allowed = SHARE * options.max_error;
-    let other = OTHER_LEVELS * allowed;
-    let rows = [(at(1.0), allowed), (at(0.5), other), (at(level), other), (unlike, other)];
-    let right: Vec<_> = rows.iter().map(|(rows, _)| compare::answers(chain, rows)).collect();
-    let near = |pieced: &Chain| {
-        rows.iter().zip(&right).all(|((rows, allowed), right)| {
-            let answers = compare::answers(pieced, rows);
-            let pairs: Vec<_> = right.iter().cloned().zip(answers).collect();
-            Level::new(0.0, &pairs).error <= *allowed
-        })
-    };
-    let mut best = None;
-    let (mut fine, mut coarse) = (*PIECES.start(), *PIECES.end());
-    // The finest for which there is room.
-    while fine <= coarse && best.is_none() {
-        match pieces::pieced(chain, SQRT_2.powi(fine)) {
-            Ok(pieced) => best = Some(pieced),
-            Err(wide) if fine == coarse => {
-                let TooWide { layer, function, values } = wide;
-                let name = chain.layers.get(layer).map(|layer| layer.name.clone());
-                let name = name.unwrap_or_default();
-                return Err(QuantiseError::Pieces { layer, name, function, values });
-            }
-            Err(_) => fine += 1,
-        }
-    }
-    // Errors fall with the pieces' own: half of what is left is left after each.
-    while fine < coarse {
-        let middle = fine + (coarse - fine + 1) / 2;
-        match pieces::pieced(chain, SQRT_2.powi(middle)) {
-            Ok(pieced) if near(&pieced.0) => (fine, best) = (middle, Some(pieced)),
-            _ => coarse = middle - 1,
-        }
-    }
-    Ok(best)
-}
-
-/// Readings that pieces are tried on.
-const PIECES_TRIED: usize = 48;
 
 /// A chain in steps, and what is to be said of it.
 #[derive(Default)]

@@ -347,8 +347,8 @@ pub enum QuantiseError {
     },
     /// An activation function of more values than its straight pieces have room for.
     #[error(
-        "layer {layer} (`{name}`): {function} of {values} values; straight pieces of it take a \
-         copy of each for every knot, and 65535 in all: use a smaller layer, or ReLU"
+        "layer {layer} (`{name}`): {function} of {values} values takes more straight pieces than \
+         there is room for, 256 and 65535 copies of values: use a smaller layer, or ReLU"
     )]
     Pieces {
         /// Index of the layer.

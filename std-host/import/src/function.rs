@@ -101,6 +101,15 @@ impl Function {
         matches!(self, Self::Sigmoid | Self::Tanh)
     }
 
+    /// Whether it never falls: then the larger of two has the larger value.
+    pub(super) fn rises(self) -> bool {
+        match self {
+            Self::Elu { alpha, .. } => alpha >= 0.0,
+            Self::Gelu | Self::GeluTanh | Self::Silu { .. } | Self::HardSwish | Self::Mish => false,
+            _ => true,
+        }
+    }
+
     /// What it comes near to on the left, with a slope of zero, and on the right.
     pub(super) fn ends(self) -> (Line, Line) {
         let level = |offset| Line { slope: 0.0, offset };

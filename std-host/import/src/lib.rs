@@ -41,6 +41,7 @@ pub mod function;
 pub mod graph;
 mod half;
 mod kernel;
+mod knots;
 pub mod layer;
 mod leaky;
 pub mod lower;

@@ -21,7 +21,9 @@ type Known = (&'static [&'static str], i64, &'static [(&'static str, i64, i64)])
 const TABLE: &[Known] = &[
     (&["Relu", "LeakyRelu", "Sigmoid", "Tanh"], 1, &[("consumed_inputs", 1, 5)]),
     (&["Neg", "Sqrt", "Reciprocal", "Exp"], 6, &[]),
-    (&["Elu", "HardSigmoid", "Selu"], 1, &[("consumed_inputs", 1, 5)]),
+    (&["Elu", "HardSigmoid"], 1, &[("consumed_inputs", 1, 5)]),
+    // Other defaults.
+    (&["Selu"], 6, &[]),
     (&["Softplus", "Softsign"], 1, &[]),
     (&["Pow"], 7, &[]),
     (&["Erf"], 9, &[]),

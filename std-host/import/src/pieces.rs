@@ -65,7 +65,10 @@ pub(super) fn pieced(chain: &Chain, error: f64) -> Result<(Chain, Vec<Pieced>), 
         fitted.push((function, spline.clone()));
         let [copies, sum] =
             both(&name, layer.map.shape.outputs(), spline.clone()).ok_or(too_wide)?;
-        if !moved.is_bare() {
+        // Sums that were pooled have more fraction bits than copies have room for.
+        let pooled =
+            layers.last().is_some_and(|layer: &Layer| matches!(layer.map.shape, Shape::Pairs(_)));
+        if pooled || !moved.is_bare() {
             layers.push(moved);
         }
         layers.extend([copies, sum]);

@@ -11,7 +11,11 @@ use super::graph::{self, Graph, Node, Op, ValueId};
 
 /// Why a product is not computed.
 pub(super) const APART: &str = "it multiplies computed values; computed are products of a value \
-                                and a function of it that are SiLU, Swish, GELU, hard-swish or Mish";
+                                and a function of it that are SiLU, Swish, GELU, hard-swish or \
+                                Mish";
+
+/// The most products that are looked at: there are far fewer in a network that is served.
+const MAX_PRODUCTS: usize = 1024;
 
 /// The most nodes that a function is written with.
 const MAX_NODES: usize = 24;
@@ -23,7 +27,8 @@ const SAME: f64 = 2e-6;
 pub(super) fn fused(graph: &Graph, answer: ValueId) -> Option<Graph> {
     let needed = graph.needed(answer);
     let is_product = |node: &&Node| node.op == Op::Product;
-    if !needed.iter().filter_map(|&index| graph.nodes.get(index)).any(|node| is_product(&node)) {
+    let nodes = needed.iter().filter_map(|&index| graph.nodes.get(index));
+    if !(1..=MAX_PRODUCTS).contains(&nodes.filter(is_product).count()) {
         return None;
     }
     let search = Search { graph, producers: graph::producers(&graph.nodes) };

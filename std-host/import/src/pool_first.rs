@@ -3,6 +3,7 @@
 //! `max(relu a, relu b) = relu(max(a, b))`, and dropping bits keeps the order. A pool of 2 x 2 then
 //! takes three gates and its ReLU one, where a ReLU before it takes four; and the sums that are
 //! pooled need no gate at all. What is compared are differences of sums, which need a bit more.
+//! The same holds for every activation function that rises.
 
 use sharelet_core::shape::Shape;
 
@@ -38,12 +39,17 @@ fn carried(chain: &Chain) -> impl Iterator<Item = &Skip> {
     chain.layers.iter().filter_map(|layer| layer.skip.as_ref())
 }
 
-/// Moves the gate of layer `index` behind layer `end`: its ReLU, if it has one, and its shift.
+/// Moves the gate of layer `index` behind layer `end`: its ReLU or function, if it has one, and its
+/// shift.
 fn move_behind(chain: &mut Chain, index: usize, end: usize) {
     let last = end + 1 == chain.layers.len();
     let Some(layer) = chain.layers.get_mut(index) else { return };
     let relu = core::mem::take(&mut layer.relu);
-    if !relu && last {
+    let curve = match layer.function() {
+        Some(function) if function.rises() => layer.curve.take(),
+        _ => None,
+    };
+    if !relu && curve.is_none() && last {
         return;
     }
     let name = layer.name.clone();
@@ -57,7 +63,7 @@ fn move_behind(chain: &mut Chain, index: usize, end: usize) {
         skip: None,
         bias: vec![0.0; width.into()],
         relu,
-        curve: None,
+        curve,
     };
     chain.layers.insert(end + 1, gate);
 }

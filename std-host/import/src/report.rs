@@ -117,6 +117,8 @@ pub struct Report {
     pub(super) unlike_in_size: f64,
     /// Activation functions that are computed as straight pieces, first to last.
     pub pieces: Vec<Pieced>,
+    /// Whether more pieces were wanted than there is room for.
+    pub coarse_pieces: bool,
     /// Layers of a quantised network whose values the file limits, where no reading that was tried
     /// comes near the limit and so the model has none.
     pub untried_limits: Vec<String>,
@@ -198,6 +200,7 @@ impl Report {
             unlike: 0.0,
             unlike_in_size: 0.0,
             pieces: Vec::new(),
+            coarse_pieces: false,
             untried_limits: Vec::new(),
             steps_unused: None,
         }
@@ -269,6 +272,15 @@ impl Report {
                  there on: answers to readings that are unlike the calibration ones may be wrong \
                  beyond these errors; calibrate with the extremes that occur"
             ));
+        }
+        if self.coarse_pieces {
+            warnings.push(
+                "straight pieces of activation functions bring about more than half of \
+                 --max-error: there is no room for more than 65535 copies of a layer's values, and \
+                 none for pieces that are off by less than 2^-12; see the errors at the end, and \
+                 use smaller layers, or ReLU"
+                    .to_owned(),
+            );
         }
         if let Some(largest) = self.steps_unused {
             warnings.push(format!(

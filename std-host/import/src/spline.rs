@@ -6,7 +6,8 @@
 //!
 //! Knots lie the denser the more the function bends: a piece of width `h` is off by
 //! `max |f''| h^2 / 16` where its ends lie half a chord's error beside the function (de Boor, *A
-//! practical guide to splines*, on the distribution of knots). The bound that is stated is measured.
+//! practical guide to splines*, on the distribution of knots). The bound that is stated is
+//! measured.
 
 use super::function::{Function, Line};
 

@@ -169,3 +169,14 @@ async fn all_test_images_on_network_a() {
     // 98.9 % in float, and at most 0.2 points away from it.
     assert!((987..=991).contains(&correct), "{correct} of 1000");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn activations_that_are_no_relu() {
+    let Some(data) = sharelet_testkit::shared_data() else { return };
+    let faults = data.join("faults");
+    let readings = Readings::load(&faults.join("gauss64.npy"), ReadOptions::default()).unwrap();
+    let model = import(&faults.join("torch_two_tanh.onnx"), &readings);
+    let few = first(20, &readings);
+    let answers = exact(model.clone(), &few).await;
+    same_without_a_dealer(&model, &few, &answers);
+}

@@ -2,6 +2,7 @@
 //! error that is printed, and private answers that are the twin's.
 
 use prost::Message as _;
+use rand_core::Rng as _;
 use sharelet_core::keystream::ChaCha8;
 use sharelet_core::session::wire::control::Answer;
 use sharelet_import::choose::quantise;
@@ -14,12 +15,13 @@ use sharelet_import::onnx_proto::{NodeProto, TensorProto};
 use sharelet_import::quantise::Options;
 use sharelet_import::report::Report;
 use sharelet_import::spline::Spline;
+use sharelet_import::steps::Steps;
 use sharelet_model::Model;
 use sharelet_model::readings::Readings;
 use sharelet_testkit::graphs::{BARE, Builder, check, numbered, refuses};
 use sharelet_testkit::onnx::{float, model, node, tensor, with};
 use sharelet_testkit::party::Setup;
-use sharelet_testkit::{Rng, rng};
+use sharelet_testkit::{Rng, outsource, rng, says};
 
 const FUNCTIONS: [Function; 17] = [
     Function::Sigmoid,
@@ -121,6 +123,25 @@ fn straight_pieces_are_within_their_bound_everywhere() {
     }
 }
 
+/// The table in `docs/answers.md`.
+#[test]
+fn pieces_are_as_many_as_the_page_says() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/answers.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for (name, function) in [
+        ("sigmoid", Function::Sigmoid),
+        ("tanh", Function::Tanh),
+        ("GELU", Function::Gelu),
+        ("SiLU", Function::Silu { beta: 1.0 }),
+        ("hard-swish", Function::HardSwish),
+        ("ELU", Function::Elu { alpha: 1.0, gamma: 1.0, width: 1.0 }),
+    ] {
+        let knots = |power: i32| Spline::fit(function, 2.0_f64.powi(-power)).unwrap().knots.len();
+        let counts: Vec<String> = [4, 6, 8, 10, 12].map(|power| knots(power).to_string()).into();
+        says(&page, &format!("\n| {name} | {} |\n", counts.join(" | ")));
+    }
+}
+
 /// `x` of 6 values, a dense layer of 10, the function, a dense layer of 3.
 fn between(nodes: Vec<NodeProto>, constants: Vec<TensorProto>) -> Vec<u8> {
     let random = |name: &str, dims: &[i64], seed: u64, scale: f32| {
@@ -150,7 +171,8 @@ fn readings(width: usize, count: usize, seed: u64, level: f32) -> Readings {
     Readings::new(width, values.collect()).unwrap()
 }
 
-/// Private answers are the twin's, at the ends of what is accepted, too.
+/// Private answers are the twin's, on a device and by two servers, at the ends of what is accepted,
+/// too.
 fn private(model: &Model, readings: &Readings) {
     let limit = f64::from(model.network.input_limit())
         / 2.0_f64.powi(model.network.input_frac_bits().into());
@@ -171,7 +193,14 @@ fn private(model: &Model, readings: &Readings) {
         let same = sharelet_testkit::model::Model { network: network.unwrap(), weights, biases };
         let setup = Setup::random(same, Answer::Device, &mut draw);
         let transcript = setup.honest::<ChaCha8>(&input, 512);
-        assert_eq!(transcript.device_answer, model.infer(&input).unwrap());
+        let right = model.infer(&input).unwrap();
+        assert_eq!(transcript.device_answer, right);
+        // And by two servers, each with a share of the reading.
+        let h_0: Vec<u32> = input.iter().map(|_| draw.next_u32()).collect();
+        let h_1: Vec<u32> = input.iter().zip(&h_0).map(|(x, h)| x.wrapping_sub(*h)).collect();
+        let shared = outsource::shared::<ChaCha8>(&setup, &h_0, &h_1);
+        let shares = shared.share_0.iter().zip(&shared.share_1);
+        assert!(shares.map(|(a, b)| a.wrapping_add(*b)).eq(right));
     }
 }
 
@@ -372,6 +401,63 @@ fn convolutions_pools_sums_and_branches_have_functions() {
         assert_eq!(report.pieces.len(), 3);
         assert_eq!(model.network.layers().len(), report.layers.len());
     }
+}
+
+#[test]
+fn functions_stand_before_and_behind_pools() {
+    let pool = Pool { size: Some((2, 2)), stride: (2, 2), ..Pool::WHOLE };
+    for ops in [
+        [Op::Function(Function::Tanh), Op::MaxPool(pool)],
+        [Op::MaxPool(pool), Op::Function(Function::Tanh)],
+        [Op::Function(Function::Sigmoid), Op::AveragePool(pool)],
+        [Op::AveragePool(pool), Op::Function(Function::Sigmoid)],
+    ] {
+        let name = format!("{ops:?}");
+        let mut graph = Builder::new(&[1, 8, 8], Layout::ChannelsFirst);
+        let mut value = graph.same(0, 3, 1);
+        for op in ops {
+            value = graph.node(op, &[value]);
+        }
+        graph.flat_dense(value, 48);
+        let chain = lower(&graph.graph).unwrap();
+        check(&name, &graph.graph, chain.layers.len());
+        let (_, report) = tried(&name, &chain, &readings(64, 100, 5, 1.0));
+        // What rises is computed behind the pool, where there are fewer values.
+        let first = name.starts_with("[Function(Sigmoid)");
+        assert_eq!(report.pieces[0].values, if first { 192 } else { 48 }, "{name}");
+    }
+}
+
+#[test]
+fn functions_of_quantised_networks_are_refused() {
+    let steps = Steps { scale: 1.0 / 64.0, low: -128.0, high: 127.0 };
+    for function in [Function::Tanh, Function::HardSwish] {
+        let mut graph = Builder::new(&[5], Layout::ChannelsFirst);
+        let input = graph.node(Op::Round(steps), &[0]);
+        let first = graph.dense(input, 5, 6);
+        let first = graph.node(Op::Function(function), &[first]);
+        let first = graph.node(Op::Round(steps), &[first]);
+        graph.dense(first, 6, 4);
+        refuses(&graph, "of networks that were quantised before, ReLU, ReLU6 and leaky ReLU are");
+    }
+}
+
+#[test]
+fn more_pieces_than_there_is_room_for_are_told() {
+    let wide = |side: usize| {
+        let mut graph = Builder::new(&[1, side, side], Layout::ChannelsFirst);
+        let first = graph.conv(0, [1, 1, 1, 1], 1, (1, 1), BARE);
+        let tanh = graph.node(Op::Function(Function::Tanh), &[first]);
+        graph.flat_dense(tanh, side * side);
+        let chain = lower(&graph.graph).unwrap();
+        quantise(&chain, &readings(side * side, 4, 5, 1.0), &Options::default())
+    };
+    let error = wide(150).unwrap_err();
+    says(&error, "layer 0 (`node 1`): tanh of 22500 values takes more straight pieces");
+    let (_, report) = wide(90).unwrap();
+    let warnings = report.warnings().join("; ");
+    assert!(warnings.contains("there is no room for more"), "{warnings}");
+    assert!(report.pieces[0].knots * 8100 <= 65_535);
 }
 
 /// Bounded functions keep the sums behind them in a proved range, however many layers there are.

@@ -143,7 +143,8 @@ report: layer pieces scales
 compare: layer report
 counted: layer ranges steps stress fold
 quantise: error layer scales ranges narrow stress report counted steps
-choose: error layer scales pieces pool_first quantise counted stress report compare steps
+knots: compare error layer pieces quantise report scales stress
+choose: error knots layer scales pool_first quantise counted stress report compare steps
 maps: graph layer error form window dims
 stack: graph layer
 pointwise: function graph
