@@ -295,12 +295,12 @@ impl Quantiser<'_> {
             fitting_bits(largest, headroom_bits) - i32::from(RING_BITS - gate_bits)
         };
         let mut frac_bits = fitting(seen, self.options.headroom_bits);
-        self.needed = seen * pow2(i32::from(self.options.headroom_bits));
+        let mut needed = seen * pow2(i32::from(self.options.headroom_bits));
         if !self.room.proved {
             let (low, high) = range_of(others);
             let others = MARGIN * high.max(-low);
             frac_bits = frac_bits.min(fitting(others, 0));
-            self.needed = self.needed.max(others);
+            needed = needed.max(others);
         }
         if self.room.proved {
             // What is passed on is rounded, once its bits are known: that is little beside a bound.
@@ -404,7 +404,8 @@ impl Quantiser<'_> {
         if let Some(report) = self.reports.last_mut() {
             report.proved = proved;
         }
-        self.accumulated = accumulated;
+        // Those before were asked for until here: they decide on the gate before.
+        (self.accumulated, self.needed) = (accumulated, needed);
         self.layers.push(network::Layer {
             shape: layer.map.shape,
             weight_frac_bits: small(weight_bits),

@@ -7,7 +7,7 @@ use sharelet_core::keystream::ChaCha8;
 use sharelet_core::session::wire::control::Answer;
 use sharelet_import::choose::quantise;
 use sharelet_import::function::Function;
-use sharelet_import::graph::{Layout, Op, Padding, Pool};
+use sharelet_import::graph::{Layout, Op, Padding, Pool, Tensor};
 use sharelet_import::layer::Chain;
 use sharelet_import::lower::lower;
 use sharelet_import::onnx;
@@ -488,4 +488,23 @@ fn sigmoid_and_tanh_at_the_end_are_left_to_the_recipient_and_others_are_computed
         assert_eq!(chain.layers[1].function().is_some(), left == 0);
         assert_eq!(chain.layers[0].function(), Some(Function::Tanh));
     }
+}
+
+/// Where nothing is proved each gate has room for what its own accumulators were tried with.
+#[test]
+fn gates_have_room_for_all_that_was_tried() {
+    let mut graph = Builder::new(&[64], Layout::ChannelsFirst);
+    let mut value = 0;
+    for _ in 0..2 {
+        let weights = graph.tensor(&[64, 64]).values.into_iter().map(|weight| weight / 4.0);
+        let weights = Tensor::new(vec![64, 64], weights.collect()).unwrap();
+        let dense = graph.node(Op::Dense { weights, bias: None }, &[value]);
+        value = graph.node(Op::Function(Function::HardSwish), &[dense]);
+    }
+    graph.dense(value, 64, 10);
+    let chain = lower(&graph.graph).unwrap();
+    let options = Options { max_error: 0.01, ..Options::default() };
+    let (_, report) = quantise(&chain, &readings(64, 300, 5, 1.0), &options).unwrap();
+    assert!(!report.is_proved(), "{report}");
+    assert!(report.unlike < 0.05, "{report}");
 }
