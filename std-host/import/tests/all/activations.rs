@@ -508,3 +508,49 @@ fn gates_have_room_for_all_that_was_tried() {
     assert!(!report.is_proved(), "{report}");
     assert!(report.unlike < 0.05, "{report}");
 }
+
+/// A proof holds at the corners of what is accepted, also where functions are far out at their
+/// ends: what wraps around is off by more than all of an answer.
+#[test]
+fn no_corner_wraps_around_what_is_proved() {
+    let mut proved = 0;
+    for seed in 0..24 {
+        let mut graph = Builder::new(&[6], Layout::ChannelsFirst);
+        graph.rng = Rng(seed + 100);
+        let (mut value, mut inputs) = (0, 6);
+        for layer in 0..3 {
+            let scale = [0.25, 1.0, 4.0, 16.0][(seed as usize + layer) % 4];
+            let weights = graph.tensor(&[8, inputs]).values.into_iter().map(|w| scale * w);
+            let weights = Tensor::new(vec![8, inputs], weights.collect()).unwrap();
+            let bias = Some(graph.reals(8));
+            let dense = graph.node(Op::Dense { weights, bias }, &[value]);
+            let function = FUNCTIONS[(seed as usize + 5 * layer) % FUNCTIONS.len()];
+            (value, inputs) = (graph.node(Op::Function(function), &[dense]), 8);
+        }
+        graph.dense(value, 8, 3);
+        let chain = lower(&graph.graph).unwrap();
+        let calibration = readings(6, 60, seed, 1.0);
+        let Ok((model, report)) = quantise(&chain, &calibration, &Options::default()) else {
+            continue;
+        };
+        if !report.is_proved() {
+            continue;
+        }
+        proved += 1;
+        let mut rng = Rng(seed);
+        for _ in 0..200 {
+            let limit = report.input_limit as f32;
+            let signs = rng.reals(6).into_iter();
+            let row: Vec<f32> = signs.map(|x| if x > 0.0 { limit } else { -limit }).collect();
+            let answer = model.decode(&model.infer(&model.encode(&row).unwrap()).unwrap());
+            let right = chain.infer(&row);
+            let size = right.iter().fold(1.0_f64, |max, value| max.max(value.abs()));
+            for (found, right) in answer.into_iter().map(f64::from).zip(right) {
+                let off = (found - right).abs();
+                assert!(off < 0.1 * size, "seed {seed}: {found} where {right} is right\n{report}");
+            }
+        }
+    }
+    println!("{proved} of 24 proved");
+    assert!(proved > 8, "{proved}");
+}
