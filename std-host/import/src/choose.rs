@@ -150,7 +150,10 @@ fn tried(
     }
     let limit = largest_input * room.level;
     let rows = stress::rows(&rows, layer_width(chain, 0), largest_input, limit);
-    let least = right.map_or(0.0, compare::size);
+    let least = match right {
+        Some(right) => compare::size(right),
+        None => compare::size(&compare::answers(file, &rows).concat()),
+    };
     (report.unlike, report.unlike_in_size) = compare::worst(file, &model, &rows, least);
     Ok((room, model, report))
 }
