@@ -24,6 +24,9 @@ const SMALL_ERROR: f64 = 0.002;
 
 /// How much more may be lost at half the calibrated level, and at the limit, than at that level.
 const OTHER_LEVELS: f64 = 5.0;
+/// And with readings that are unlike the calibration ones, relative to the size of answers to
+/// those: they are told of, and there is no more than a trial for them.
+const UNLIKE: f64 = 25.0;
 
 /// One layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -230,7 +233,7 @@ impl Report {
     pub(super) fn costs_little(&self, other: &Self, max_error: f64) -> bool {
         self.error <= max_error.max(2.0 * other.error)
             && self.worst_level() <= (OTHER_LEVELS * max_error).max(2.0 * other.worst_level())
-            && self.unlike_in_size <= (OTHER_LEVELS * max_error).max(2.0 * other.unlike_in_size)
+            && self.unlike_in_size <= (UNLIKE * max_error).max(2.0 * other.unlike_in_size)
     }
 
     /// The error at the level where it is largest.
