@@ -149,11 +149,12 @@ fn tried(
         report.error = report.worst_level().max(report.error);
     }
     let limit = largest_input * room.level;
-    let rows = stress::rows(&rows, layer_width(chain, 0), largest_input, limit);
+    // Of the calibration readings, not of those that are unlike them.
     let least = match right {
         Some(right) => compare::size(right),
         None => compare::size(&compare::answers(file, &rows).concat()),
     };
+    let rows = stress::rows(&rows, layer_width(chain, 0), largest_input, limit);
     (report.unlike, report.unlike_in_size) = compare::worst(file, &model, &rows, least);
     Ok((room, model, report))
 }

@@ -58,7 +58,10 @@ pub(super) fn worst(chain: &Chain, model: &Model, rows: &[f64], least: f64) -> (
         .map(|pair| {
             let size = size(&pair.0);
             let error = Level::new(0.0, &[pair]).error;
-            (error, if size > 0.0 { error * size / size.max(least) } else { error })
+            // Where the answer is zero, the error is that of its values themselves.
+            let absolute = if size > 0.0 { error * size } else { error };
+            let sized = size.max(least);
+            (error, if sized > 0.0 { absolute / sized } else { error })
         })
         .fold((0.0, 0.0), |(all, in_size), (error, sized)| {
             (f64::max(all, error), f64::max(in_size, sized))

@@ -91,7 +91,8 @@ pub(super) fn in_pieces(
         }
     }
     Ok(best.map(|(chain, made)| {
-        let coarse = options.max_error > 0.0 && fine == finest && !near(&chain);
+        let full = options.max_error > 0.0 || finest > *BOUNDS.start();
+        let coarse = full && fine == finest && !near(&chain);
         InPieces { chain, made, coarse }
     }))
 }

@@ -231,7 +231,8 @@ impl Lowering<'_> {
             .iter()
             .any(|(value, &layer)| layer >= before && self.carried.contains(value));
         match before.checked_sub(1).and_then(|before| self.layers.get_mut(before)) {
-            Some(layer) if pools > 0 && !kept => {
+            // Where there is a function already, a ReLU of what it gives is a layer of its own.
+            Some(layer) if pools > 0 && !kept && layer.curve.is_none() => {
                 layer.relu = true;
                 true
             }

@@ -103,8 +103,19 @@ impl Search<'_> {
             }
             values.get(&product.output).copied()
         };
+        // One bend at most, as hard-swish has it: so it cannot hide between two places.
+        let nodes = inside.iter().filter_map(|&index| self.graph.nodes.get(index));
+        if nodes.filter(|node| bends(&node.op)).count() > 1 {
+            return None;
+        }
         let places = (-600..=600).map(|place| f64::from(place) / 50.0);
-        let places: Vec<f64> = places.chain([-50.0, -30.0, -20.0, 20.0, 30.0, 50.0]).collect();
+        // As far out as any limit may lie, and further.
+        let far = (0..60).flat_map(|power| {
+            let place = 1.37 * 2.0_f64.powi(power);
+            [-place, place]
+        });
+        let places: Vec<f64> =
+            places.chain([-50.0, -30.0, -20.0, 20.0, 30.0, 50.0]).chain(far).collect();
         // Of `x / (1 + e^(-beta x))` the value at 1 tells beta.
         let beta = at(1.0).map_or(1.0, |value| libm::log(value / (1.0 - value)));
         let known = [
@@ -125,6 +136,15 @@ impl Search<'_> {
             let usual = (1e-3..=1e3).contains(&factor.abs());
             (usual && places.iter().all(same)).then_some((function, factor))
         })
+    }
+}
+
+/// Whether a node has a slope that changes at once.
+fn bends(op: &Op) -> bool {
+    match op {
+        Op::Relu | Op::Relu6 => true,
+        Op::Function(function) => !function.breaks().is_empty(),
+        _ => false,
     }
 }
 

@@ -3,7 +3,8 @@
 //! `max(relu a, relu b) = relu(max(a, b))`, and dropping bits keeps the order. A pool of 2 x 2 then
 //! takes three gates and its ReLU one, where a ReLU before it takes four; and the sums that are
 //! pooled need no gate at all. What is compared are differences of sums, which need a bit more.
-//! The same holds for every activation function that rises.
+//! The same holds for every activation function that rises, and is zero at zero: a pool may have
+//! zeros as its padding.
 
 use sharelet_core::shape::Shape;
 
@@ -46,7 +47,8 @@ fn move_behind(chain: &mut Chain, index: usize, end: usize) {
     let Some(layer) = chain.layers.get_mut(index) else { return };
     let relu = core::mem::take(&mut layer.relu);
     let curve = match layer.function() {
-        Some(function) if function.rises() => layer.curve.take(),
+        // Zeros that pad the pool stand behind the function: they must stay what they are.
+        Some(function) if function.rises() && function.at(0.0) == 0.0 => layer.curve.take(),
         _ => None,
     };
     if !relu && curve.is_none() && last {

@@ -26,7 +26,7 @@ const SMALL_ERROR: f64 = 0.002;
 const OTHER_LEVELS: f64 = 5.0;
 /// And with readings that are unlike the calibration ones, relative to the size of answers to
 /// those: they are told of, and there is no more than a trial for them.
-const UNLIKE: f64 = 25.0;
+const UNLIKE: f64 = 50.0;
 
 /// One layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,9 +114,9 @@ pub struct Report {
     /// The largest error of an answer, relative to its size, to readings that are accepted and
     /// unlike the calibration ones: silence, offsets, noise, corners.
     pub unlike: f64,
-    /// The same, but of answers to networks with straight pieces relative to the size of answers to
-    /// calibration readings if that is larger: what decides on gates. Pieces are off by as much
-    /// where answers are small, however wide gates are.
+    /// The same, but relative to the size of answers to calibration readings if that is larger: what
+    /// decides on gates. Straight pieces are off by as much where answers are small, however wide
+    /// gates are.
     pub(super) unlike_in_size: f64,
     /// Activation functions that are computed as straight pieces, first to last.
     pub pieces: Vec<Pieced>,
@@ -228,7 +228,8 @@ impl Report {
     }
 
     /// Whether answers are as good as those of another report, or off by at most `max_error`; at
-    /// other levels than the calibrated one, by five times as much. Elements that are nearer to
+    /// other levels than the calibrated one, by five times as much, and for readings unlike all
+    /// others by 50 times as much. Elements that are nearer to
     /// each other than that may change places.
     pub(super) fn costs_little(&self, other: &Self, max_error: f64) -> bool {
         self.error <= max_error.max(2.0 * other.error)
@@ -278,8 +279,8 @@ impl Report {
         }
         if self.coarse_pieces {
             warnings.push(
-                "straight pieces of activation functions bring about more than half of \
-                 --max-error: there is no room for more than 65535 copies of a layer's values, and \
+                "straight pieces of activation functions bring about more than they may: there is \
+                 no room for more than 65535 copies of a layer's values, and \
                  none for pieces that are off by less than 2^-12; see the errors at the end, and \
                  use smaller layers, or ReLU"
                     .to_owned(),

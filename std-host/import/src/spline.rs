@@ -31,6 +31,9 @@ const MAX_KNOTS: u32 = 256;
 /// chord by `e` leaves theirs by `e / SAMPLES^2`.
 const SAMPLES: u32 = 64;
 
+/// Samples outside of the knots, each time that one is twice as far away.
+const OUTSIDE: i32 = 16;
+
 /// Slopes are multiples of this over the power of two that the widest piece stays below, so that
 /// they add up to what they should once they are rounded.
 const SLOPE: f64 = 1.0 / 16384.0;
@@ -57,7 +60,10 @@ impl Spline {
 
     /// What it is off by at most.
     fn measured(&self, function: Function) -> f64 {
-        let off = |x: f64| (function.at(x) - self.at(x)).abs();
+        let off = |x: f64| {
+            let off = (function.at(x) - self.at(x)).abs();
+            if off.is_nan() { f64::INFINITY } else { off }
+        };
         let mut bound: f64 = 0.0;
         for pair in self.knots.windows(2) {
             let &[from, to] = pair else { continue };
@@ -68,8 +74,8 @@ impl Spline {
         let (Some(&first), Some(&last)) = (self.knots.first(), self.knots.last()) else {
             return f64::INFINITY;
         };
-        for power in -8..16 {
-            let away = function.width() * 2.0_f64.powi(power);
+        for step in -8 * OUTSIDE..16 * OUTSIDE {
+            let away = function.width() * libm::exp2(f64::from(step) / f64::from(OUTSIDE));
             bound = bound.max(off(first - away)).max(off(last + away));
         }
         bound * (1.0 + 4.0 / f64::from(SAMPLES * SAMPLES)) + 1e-9
@@ -114,6 +120,12 @@ fn knots(function: Function, aim: f64, breaks: bool) -> Option<Vec<f64>> {
     let (mut start, mut end) = (outer(function, left, -1.0, aim), outer(function, right, 1.0, aim));
     if breaks && let [first, .., last] = *function.breaks() {
         (start, end) = (start.min(first), end.max(last));
+    }
+    if start > end {
+        (start, end) = (end, start);
+    }
+    if end - start < 1e-6 * function.width() {
+        end = start + 1e-3 * function.width();
     }
     let mut places = vec![start];
     places.extend(function.breaks().into_iter().filter(|&place| start < place && place < end));

@@ -144,7 +144,8 @@ async fn test_images_on_network_b() {
     same_without_a_dealer(&model, &few, &answers);
     for (answer, float) in answers.iter().zip(logits.rows()) {
         for (found, float) in model.decode(answer).iter().zip(float) {
-            assert!((found - float).abs() < 0.05, "{found} where float says {float}");
+            // Gates cost 0.2 % of the size of answers, which go up to 36.
+            assert!((found - float).abs() < 0.1, "{found} where float says {float}");
         }
     }
 }

@@ -554,3 +554,52 @@ fn no_corner_wraps_around_what_is_proved() {
     println!("{proved} of 24 proved");
     assert!(proved > 8, "{proved}");
 }
+
+/// Zeros that pad a pool stay zeros, and a ReLU behind a pool stays there.
+#[test]
+fn functions_that_are_not_zero_at_zero_stay_before_their_pools() {
+    let pool = Pool { size: Some((2, 2)), stride: (2, 2), ..Pool::WHOLE };
+    // As a node that pads with zeros in front of it makes it.
+    let padding = Padding::Explicit { before: (1, 1), after: (1, 1) };
+    let padded = Pool { padding, count_padding: true, ..pool };
+    for function in [
+        Function::Sigmoid,
+        Function::Softplus,
+        Function::HardSigmoid { alpha: 0.2, beta: 0.5 },
+        Function::Clip { low: -2.0, high: -1.0 },
+        Function::Tanh,
+    ] {
+        for (ops, side) in [
+            (vec![Op::MaxPool(padded)], 5),
+            (vec![Op::MaxPool(pool), Op::Relu], 4),
+            (vec![Op::MaxPool(padded), Op::Relu], 5),
+        ] {
+            let name = format!("{function:?} {ops:?}");
+            let mut graph = Builder::new(&[1, 8, 8], Layout::ChannelsFirst);
+            let mut value = graph.same(0, 3, 1);
+            value = graph.node(Op::Function(function), &[value]);
+            for op in ops {
+                value = graph.node(op, &[value]);
+            }
+            graph.flat_dense(value, 3 * side * side);
+            let chain = lower(&graph.graph).unwrap();
+            check(&name, &graph.graph, chain.layers.len());
+            tried(&name, &chain, &readings(64, 50, 5, 1.0));
+        }
+    }
+}
+
+/// What is like a known function near zero alone is another one.
+#[test]
+fn products_that_are_known_near_zero_alone_are_refused() {
+    for limit in [60.0, 900.0, 4000.0] {
+        let mut graph = Builder::new(&[5], Layout::ChannelsFirst);
+        let first = graph.dense(0, 5, 6);
+        let limited = Op::Function(Function::Clip { low: -limit, high: limit });
+        let limited = graph.node(limited, &[first]);
+        let gate = graph.node(Op::Function(Function::Sigmoid), &[first]);
+        let product = graph.node(Op::Product, &[limited, gate]);
+        graph.dense(product, 6, 4);
+        refuses(&graph, "it multiplies computed values");
+    }
+}

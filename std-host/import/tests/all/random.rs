@@ -12,7 +12,11 @@ use sharelet_testkit::graphs::{BARE, Builder, evaluate_all};
 use sharelet_testkit::{Rng, seed};
 
 const WIDEST: usize = 400;
-const FUNCTIONS: [Function; 6] = [
+const FUNCTIONS: [Function; 10] = [
+    Function::Sigmoid,
+    Function::Softplus,
+    Function::HardSigmoid { alpha: 0.2, beta: 0.5 },
+    Function::Clip { low: -2.0, high: -1.0 },
     Function::Erf,
     Function::Gelu,
     Function::Silu { beta: 1.0 },
