@@ -114,9 +114,9 @@ pub struct Report {
     /// The largest error of an answer, relative to its size, to readings that are accepted and
     /// unlike the calibration ones: silence, offsets, noise, corners.
     pub unlike: f64,
-    /// The same, but relative to the size of answers to calibration readings if that is larger: what
-    /// decides on gates. Straight pieces are off by as much where answers are small, however wide
-    /// gates are.
+    /// The same, but relative to the size of answers to calibration readings if that is larger:
+    /// what decides on gates. Straight pieces are off by as much where answers are small, however
+    /// wide gates are.
     pub(super) unlike_in_size: f64,
     /// Activation functions that are computed as straight pieces, first to last.
     pub pieces: Vec<Pieced>,
