@@ -166,8 +166,7 @@ fn start(model: &sharelet_model::Model) -> PyResult<Loopback> {
         made.save(&key)
     };
     let keys = KeysFolder::of(&at("dealer-state"));
-    provision::<StoreError>(&keys, device.0.party.name, false, give)
-        .map_err(failed)?;
+    provision::<StoreError>(&keys, device.0.party.name, false, give).map_err(failed)?;
     let file = at("model.slt");
     model.save(&file).map_err(failed)?;
     let (runtime, stop) = (runtime()?, CancellationToken::new());
