@@ -12,8 +12,7 @@ use sharelet_testkit::graphs::{BARE, Builder, evaluate_all};
 use sharelet_testkit::{Rng, seed};
 
 const WIDEST: usize = 400;
-const FUNCTIONS: [Function; 10] = [
-    Function::Sigmoid,
+const FUNCTIONS: [Function; 9] = [
     Function::Softplus,
     Function::HardSigmoid { alpha: 0.2, beta: 0.5 },
     Function::Clip { low: -2.0, high: -1.0 },
