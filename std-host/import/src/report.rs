@@ -25,7 +25,7 @@ const SMALL_ERROR: f64 = 0.002;
 /// How much more may be lost at half the calibrated level, and at the limit, than at that level.
 const OTHER_LEVELS: f64 = 5.0;
 /// And with readings that are unlike the calibration ones, relative to the size of answers to
-/// those: they are told of, and there is no more than a trial for them.
+/// those, where nothing is proved of them: they are told of.
 const UNLIKE: f64 = 50.0;
 
 /// One layer.
@@ -228,13 +228,14 @@ impl Report {
     }
 
     /// Whether answers are as good as those of another report, or off by at most `max_error`; at
-    /// other levels than the calibrated one, by five times as much, and for readings unlike all
-    /// others by 50 times as much. Elements that are nearer to
-    /// each other than that may change places.
+    /// other levels than the calibrated one, and for readings unlike all others, by five times as
+    /// much; where ranges are only tried, by 50 times as much for the latter. Elements that are
+    /// nearer to each other than that may change places.
     pub(super) fn costs_little(&self, other: &Self, max_error: f64) -> bool {
+        let unlike = if self.is_proved() { OTHER_LEVELS } else { UNLIKE };
         self.error <= max_error.max(2.0 * other.error)
             && self.worst_level() <= (OTHER_LEVELS * max_error).max(2.0 * other.worst_level())
-            && self.unlike_in_size <= (UNLIKE * max_error).max(2.0 * other.unlike_in_size)
+            && self.unlike_in_size <= (unlike * max_error).max(2.0 * other.unlike_in_size)
     }
 
     /// The error at the level where it is largest.

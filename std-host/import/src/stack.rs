@@ -83,7 +83,9 @@ impl<'g> Stacks<'g> {
                     factors.push((scale, offset));
                 }
                 Op::Dense { weights, bias } | Op::Convolution { weights, bias, groups: 1, .. } => {
-                    let filters = *weights.dims.first()?;
+                    // Of no weights there may be any number of rows.
+                    let filters = weights.dims.first().copied();
+                    let filters = filters.filter(|&filters| filters <= weights.values.len())?;
                     let mut weights = weights.clone();
                     let mut bias = bias.clone().unwrap_or_else(|| vec![0.0; filters]);
                     let each = (weights.values.len() / filters.max(1)).max(1);
@@ -270,6 +272,9 @@ fn same_windows(branches: &[Branch<'_>], stride: (usize, usize)) -> Option<(Vec<
 fn around(weights: &Tensor, size: (usize, usize), place: (usize, usize)) -> Option<Tensor> {
     let &[filters, depth, rows, columns] = weights.dims.as_slice() else { return None };
     let elems = size.0.checked_mul(size.1).filter(|&elems| elems <= TILE_ELEMS)?;
+    if weights.values.is_empty() {
+        return None;
+    }
     let mut values = vec![0.0; filters.checked_mul(depth)?.checked_mul(elems)?];
     let kernels = weights.values.chunks_exact((rows * columns).max(1));
     for (from, to) in kernels.zip(values.chunks_exact_mut(elems.max(1))) {
