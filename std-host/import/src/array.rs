@@ -187,6 +187,21 @@ pub(super) fn offset(mut index: usize, dims: &[usize], strides: &[usize]) -> usi
     offset
 }
 
+/// The places of a slice, as ONNX clamps them.
+pub(super) fn steps_along(length: usize, start: i64, end: i64, step: i64) -> Option<Vec<usize>> {
+    let count = i64::try_from(length).ok()?;
+    let from_end = |place: i64| if place < 0 { place.saturating_add(count) } else { place };
+    let (low, high) = if step > 0 { (0, count) } else { (-1, count - 1) };
+    let (mut at, end) =
+        (from_end(start).clamp(low.max(0), high.max(0)), from_end(end).clamp(low, high));
+    let mut places = Vec::new();
+    while step != 0 && length > 0 && (if step > 0 { at < end } else { at > end }) {
+        places.push(usize::try_from(at).ok()?);
+        at = at.checked_add(step)?;
+    }
+    (step != 0).then_some(places)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

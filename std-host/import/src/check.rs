@@ -7,7 +7,7 @@ use super::error::{GraphError, UnsupportedNode};
 use super::form::Form;
 use super::graph::{Graph, Node, Op, Tensor, ValueId};
 use super::maps::Maps;
-use super::{pointwise, stack};
+use super::{joins, products, recurrent, softmax};
 
 /// The most nodes of a graph, those aside that change nothing.
 const MAX_NODES: usize = 4096;
@@ -20,12 +20,26 @@ const KEEPING: &str = "Abs Celu Clip Elu Exp Gelu HardSigmoid HardTanh Log Neg R
 
 /// Why an activation function of a quantised network is not computed.
 const COUNTED: &str = "of networks that were quantised before, ReLU, ReLU6 and leaky ReLU are \
-                       computed; import the network as it was before";
+                       computed, and no products; import the network as it was before";
 
 /// What speaks against a node.
 enum Fault<'g> {
     Unsupported(UnsupportedNode),
     Other(&'g Node, GraphError),
+}
+
+/// Whether there are no more nodes than are looked at.
+///
+/// # Errors
+/// [`GraphError::TooManyNodes`] if there are.
+pub(super) fn count(graph: &Graph, answer: ValueId) -> Result<(), GraphError> {
+    let needed = graph.needed(answer);
+    let nodes = needed.iter().filter_map(|&index| graph.nodes.get(index));
+    let found = nodes.filter(|node| node.op != Op::Identity).count();
+    match found > MAX_NODES {
+        true => Err(GraphError::TooManyNodes { found, limit: MAX_NODES }),
+        false => Ok(()),
+    }
 }
 
 /// The forms of all values that `answer` depends on.
@@ -36,10 +50,6 @@ enum Fault<'g> {
 pub(super) fn check(graph: &Graph, answer: ValueId) -> Result<Forms, GraphError> {
     let nodes: Vec<&Node> =
         graph.needed(answer).into_iter().filter_map(|index| graph.nodes.get(index)).collect();
-    let found = nodes.iter().filter(|node| node.op != Op::Identity).count();
-    if found > MAX_NODES {
-        return Err(GraphError::TooManyNodes { found, limit: MAX_NODES });
-    }
     let counted = nodes.iter().any(|node| matches!(node.op, Op::Round(_)));
     let mut forms = Forms::new();
     if let Some(dims) = &graph.input_dims {
@@ -62,7 +72,8 @@ pub(super) fn check(graph: &Graph, answer: ValueId) -> Result<Forms, GraphError>
                 input
             }
             Op::Product | Op::Power(_) => {
-                let reason = Some(pointwise::APART.to_owned());
+                let reason = if counted { COUNTED } else { products::APART };
+                let reason = Some(reason.to_owned());
                 fault = Some(Fault::Unsupported(node.unsupported(reason)));
                 input
             }
@@ -71,8 +82,21 @@ pub(super) fn check(graph: &Graph, answer: ValueId) -> Result<Forms, GraphError>
                 fault = Some(Fault::Unsupported(node.unsupported(reason)));
                 input
             }
-            Op::Concat { .. } => {
-                let reason = Some(stack::APART.to_owned());
+            // Those that can be are maps already.
+            Op::Concat { .. } | Op::Pick { .. } if !unknown => {
+                fault = Some(match dims::form_of(node, &forms, graph.layout) {
+                    Err(error) => Fault::Other(node, error),
+                    Ok(_) => Fault::Unsupported(node.unsupported(Some(joins::APART.to_owned()))),
+                });
+                None
+            }
+            Op::Softmax { .. } => {
+                let reason = Some(softmax::APART.to_owned());
+                fault = Some(Fault::Unsupported(node.unsupported(reason)));
+                input
+            }
+            Op::Recurrent(_) => {
+                let reason = Some(recurrent::APART.to_owned());
                 fault = Some(Fault::Unsupported(node.unsupported(reason)));
                 None
             }

@@ -139,7 +139,7 @@ fn tried(
     options: &Options,
     (largest_input, room): (f64, Room),
 ) -> Result<Tried, QuantiseError> {
-    let pieced = chain.layers.iter().any(|layer| layer.pieces().is_some());
+    let pieced = chain.layers.iter().any(Layer::adds_pieces);
     let rows = sampled(chain, calibration);
     let right = pieced.then(|| compare::answers(file, &rows).concat());
     let right = right.as_deref();

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::form::{Form, Image};
-use super::graph::{Layout, Node, Op, Pool, ValueId};
+use super::form::{self, Form, Image};
+use super::graph::{Graph, Layout, Node, Op, Pool, ValueId};
 use super::window::Placed;
 use crate::error::GraphError;
 
@@ -56,21 +56,77 @@ pub fn placed(
     Ok((image, placed.ok_or_else(|| node.wrong("does not fit its image"))?))
 }
 
+/// The forms of all values that nodes compute, as far as they can be known.
+#[must_use]
+pub fn known<'g>(graph: &Graph, nodes: impl Iterator<Item = &'g Node>) -> Forms {
+    let mut forms = Forms::new();
+    if let Some(dims) = &graph.input_dims {
+        forms.insert(graph.input, Form::plain(dims.clone()));
+    }
+    for node in nodes {
+        let form = form_of(node, &forms, graph.layout).ok().flatten();
+        forms.extend(form.map(|form| (node.output, form)));
+    }
+    forms
+}
+
 /// The form of what a node computes; `None` if it cannot be known.
 ///
 /// # Errors
 /// [`GraphError::Image`] if the node does not take what it gets.
 pub fn form_of(node: &Node, forms: &Forms, layout: Layout) -> Result<Option<Form>, GraphError> {
     let input = |index: usize| node.inputs.get(index).and_then(|input| forms.get(input)).cloned();
-    if matches!(node.op, Op::Add) {
-        same(node, input(0), input(1))?;
+    match node.op {
+        Op::Add => same(node, input(0), input(1))?,
+        // The larger one has as many elements as the product.
+        Op::Product => {
+            let of = [input(0), input(1)].map(|form| form.filter(|form| !form.is_open()));
+            let of = of.map(|form| form.and_then(|form| form.width()));
+            return Ok(if of[1] > of[0] { input(1) } else { input(0) });
+        }
+        Op::Concat { axis } => return joined(node, axis, forms, layout),
+        Op::Pick { axis, ref picked } => {
+            let Some(form) = input(0) else { return Ok(None) };
+            let found = form.along(axis).and_then(|length| picked.of(length));
+            let found = found.and_then(|found| form.picked(axis, &found, picked.drops(), layout));
+            let what = "picks elements that are not there, or of dimensions that are not known, or \
+                        of the batch";
+            return found.map(|(form, _)| Some(form)).ok_or_else(|| node.wrong(what));
+        }
+        Op::Recurrent(ref cell) => {
+            let steps = input(0).and_then(|form| form.along(1));
+            return Ok(steps.map(|steps| Form::plain(vec![steps, 1, cell.hidden])));
+        }
+        _ => {}
     }
     form(node, input(0), layout)
+}
+
+/// Values one behind the other.
+fn joined(
+    node: &Node,
+    axis: i64,
+    forms: &Forms,
+    layout: Layout,
+) -> Result<Option<Form>, GraphError> {
+    let parts: Option<Vec<&Form>> = node.inputs.iter().map(|input| forms.get(input)).collect();
+    let Some(parts) = parts else { return Ok(None) };
+    form::joined(&parts, axis, layout).map(Some).ok_or_else(|| {
+        let dims: Vec<&[usize]> = parts.iter().map(|form| form.dims()).collect();
+        node.wrong(format!("joins values of dimensions {dims:?} that do not fit or lie otherwise"))
+    })
 }
 
 /// Two values that are added must be of the same dimensions and lie in the same order.
 fn same(node: &Node, first: Option<Form>, second: Option<Form>) -> Result<(), GraphError> {
     let (Some(first), Some(second)) = (first, second) else { return Ok(()) };
+    // One of them might be spread along dimensions that nobody knows.
+    if first.is_open() || second.is_open() {
+        return Err(node.wrong(
+            "adds values of dimensions that are not known; export with the input's dimensions \
+             stated, and flatten along the first dimension",
+        ));
+    }
     if first.dims() != second.dims() {
         let (first, second) = (first.dims(), second.dims());
         let what = format!(
@@ -80,7 +136,7 @@ fn same(node: &Node, first: Option<Form>, second: Option<Form>) -> Result<(), Gr
     }
     let what = "adds the input's pixels of several channels, or what was transposed, to values \
                 that lie otherwise; put a convolution between";
-    if first == second { Ok(()) } else { Err(node.wrong(what)) }
+    if first.lies_as(&second) { Ok(()) } else { Err(node.wrong(what)) }
 }
 
 fn form(node: &Node, input: Option<Form>, layout: Layout) -> Result<Option<Form>, GraphError> {
@@ -88,9 +144,30 @@ fn form(node: &Node, input: Option<Form>, layout: Layout) -> Result<Option<Form>
     let known = |form: Option<Form>, what: &str| form.map(Some).ok_or_else(|| node.wrong(what));
     match &node.op {
         Op::Dense { weights, .. } => {
-            Ok(Some(Form::plain(vec![weights.matrix().map_or(0, |(outputs, _)| outputs)])))
+            let (outputs, inputs) = weights.matrix().unwrap_or((0, 0));
+            // Dimensions of one element before the last one stay.
+            // Of these the file says that they take and give rows.
+            if matches!(node.op_type.as_str(), "Gemm" | "FULLY_CONNECTED") {
+                return Ok(Some(Form::plain(vec![outputs])));
+            }
+            let Some(input) = input.filter(|form| !form.is_open()) else {
+                return Ok(Some(Form::plain(vec![outputs]).opened()));
+            };
+            let dims = match input.dims().split_last() {
+                Some((&last, ones)) if last == inputs && ones.iter().all(|&dim| dim == 1) => {
+                    [ones, &[outputs]].concat()
+                }
+                _ => vec![outputs],
+            };
+            Ok(Some(Form::plain(dims)))
         }
         Op::Convolution { .. } | Op::AveragePool(_) | Op::MaxPool(_) | Op::Mean { .. } => {
+            if let (Op::Mean { axes, keep }, Some(form)) = (&node.op, &input)
+                && form.averaged(axes, layout).is_none()
+                && let Some((form, _)) = form.along_axes(axes, *keep)
+            {
+                return Ok(Some(form));
+            }
             let (image, placed) = placed(node, input.as_ref(), layout)?;
             let channels = match &node.op {
                 Op::Convolution { weights, .. } => weights.dims.first().copied().unwrap_or(0),
@@ -111,12 +188,13 @@ fn form(node: &Node, input: Option<Form>, layout: Layout) -> Result<Option<Form>
                 _ => Ok(Some(form)),
             }
         }
+        Op::Mapped { form, .. } => Ok(Some(form.clone())),
         Op::Reshape { dims } => match (input, dims) {
             (Some(input), Some(dims)) => {
                 known(input.reshaped(dims), "asks for other dimensions than there are values")
             }
             // The values keep their order, and that is all that is known.
-            (Some(input), None) => Ok(input.reshaped(&[-1])),
+            (Some(input), None) => Ok(input.reshaped(&[-1]).map(Form::opened)),
             (None, Some(dims)) => {
                 let dims: Option<Vec<usize>> = dims
                     .iter()
@@ -131,12 +209,24 @@ fn form(node: &Node, input: Option<Form>, layout: Layout) -> Result<Option<Form>
             let what = "puts dimensions in an order that cannot be; export without it";
             known(input.ok_or_else(unknown)?.transposed(order), what)
         }
+        // Dimensions of one element more or less, of how many nobody knows.
+        Op::Unsqueeze(_) | Op::Squeeze(_) if input.as_ref().is_some_and(Form::is_open) => Ok(input),
         op => match (op, input) {
             (Op::Unsqueeze(axes), Some(input)) => {
                 known(input.unsqueezed(axes), "adds dimensions that cannot be")
             }
             (Op::Squeeze(axes), Some(input)) => {
-                known(input.squeezed(axes), "drops dimensions that are not of one element")
+                let squeezed = input.squeezed(axes);
+                // Without axes the batch may go, too.
+                let squeezed =
+                    squeezed.map(|form| if axes.is_empty() { form.opened() } else { form });
+                known(squeezed, "drops dimensions that are not of one element")
+            }
+            // A constant of more dimensions adds some in front of the batch.
+            (Op::Elementwise { dims: Some(dims), .. }, Some(input))
+                if dims.len() > input.dims().len() + 1 =>
+            {
+                Ok(Some(input.opened()))
             }
             (_, input) => Ok(input),
         },

@@ -86,12 +86,10 @@ pub enum GraphError {
     /// Nodes that cannot be computed, all of them.
     #[error("{} unsupported node(s):{}\n{}", .0.len(), list(.0), advice(.0))]
     Unsupported(Vec<UnsupportedNode>),
-    /// The nodes do not form a chain from the input to the output, beside which values are carried
-    /// over: where following ended.
+    /// The nodes do not lead from the input to the output: where following ended.
     #[error(
-        "no chain of layers leads from the input to the output (at `{0}`): layers must follow each \
-         other, and a sum's other value come from an earlier layer, not from a branch with an \
-         activation of its own"
+        "no layers lead from the input to the output (at `{0}`): nodes run in a circle, or take \
+         what no layer gives; export again"
     )]
     NotAChain(String),
     /// No layer with weights between input and output.

@@ -161,7 +161,7 @@ impl Factors {
         // column of a kernel meets the same one if steps and padding are whole pixels.
         let (channels, width) =
             (usize::from(window.channels).max(1), usize::from(window.width).max(1));
-        let period = greatest_divisor(window.stride.1.into(), window.before.1.into()).max(1);
+        let period = greatest_divisor(usize::from(window.stride.1), window.before.1.into()).max(1);
         let (image, columns) = ((inputs / channels).max(1), usize::from(window.kernel.1).max(1));
         let factor = |channel: usize, column: usize| match column % period {
             column if column < width => at(&self.scale, channel * image + column),
@@ -190,6 +190,10 @@ impl Factors {
     }
 }
 
-fn greatest_divisor(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { greatest_divisor(b, a % b) }
+/// The greatest common divisor.
+pub(super) fn greatest_divisor<T>(a: T, b: T) -> T
+where
+    T: Copy + Default + PartialEq + core::ops::Rem<Output = T>,
+{
+    if b == T::default() { a } else { greatest_divisor(b, a % b) }
 }

@@ -7,10 +7,18 @@
 use std::rc::Rc;
 
 use super::array::{offset, strides};
-use super::graph::Layout;
 
 /// The most elements whose places are noted: as many as a vector may have.
 const MAX_PLACES: usize = u16::MAX as usize;
+
+/// How a file orders the dimensions of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// Channels, rows, columns (ONNX); a signal is channels, columns.
+    ChannelsFirst,
+    /// Rows, columns, channels (TFLite).
+    ChannelsLast,
+}
 
 /// A value's dimensions, without the batch, and its elements' places.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +27,8 @@ pub struct Form {
     /// Where the elements, in the order of the dimensions, lie in the vector; nothing if they lie
     /// in that order.
     places: Option<Rc<[usize]>>,
+    /// Whether the elements' order is known, and their dimensions are not.
+    open: bool,
 }
 
 /// An image as a convolution takes it.
@@ -63,7 +73,7 @@ impl Form {
     /// Elements that lie in the order of their dimensions.
     #[must_use]
     pub fn plain(dims: Vec<usize>) -> Self {
-        Self { dims, places: None }
+        Self { dims, places: None, open: false }
     }
 
     /// An image that lies channel after channel; `flat` if the file has no dimension for its one
@@ -100,6 +110,25 @@ impl Form {
         &self.dims
     }
 
+    /// The same elements in the same order, of dimensions that are not known.
+    #[must_use]
+    pub(super) fn opened(self) -> Self {
+        let dims = vec![self.width().unwrap_or(usize::MAX)];
+        Self { dims, open: true, ..self }
+    }
+
+    /// Whether the dimensions are not known.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Whether elements of both have the same dimensions and lie in the same order, as far as that
+    /// is known.
+    pub(super) fn lies_as(&self, other: &Self) -> bool {
+        (&self.dims, &self.places) == (&other.dims, &other.places)
+    }
+
     /// Elements in all; `None` if there are too many to count.
     #[must_use]
     pub fn width(&self) -> Option<usize> {
@@ -122,7 +151,7 @@ impl Form {
     /// after pixel.
     #[must_use]
     pub fn image(&self, layout: Layout) -> Option<Image> {
-        let sizes = sizes(&self.dims, layout).filter(|sizes| !sizes.contains(&0))?;
+        let sizes = sizes(&self.dims, layout).filter(|sizes| !sizes.contains(&0) && !self.open)?;
         let [channels, height, width] = sizes;
         if self.width()? > MAX_PLACES {
             // It is refused as too wide, whatever its order.
@@ -148,8 +177,12 @@ impl Form {
     #[must_use]
     pub fn reshaped(self, dims: &[i64]) -> Option<Self> {
         let width = self.width()?;
+        // A copy of a dimension that is not known is none.
+        if self.open && dims.contains(&0) {
+            return None;
+        }
         let dims = resolved(&self.dims, width, dims)?;
-        let form = Self { dims, ..self };
+        let form = Self { dims, open: false, ..self };
         (form.width()? == width).then_some(form)
     }
 
@@ -188,7 +221,7 @@ impl Form {
         let mut sorted = order.to_vec();
         sorted.sort_unstable();
         let width = self.width().filter(|&width| width <= MAX_PLACES)?;
-        if sorted != (0..self.dims.len()).collect::<Vec<_>>() {
+        if sorted != (0..self.dims.len()).collect::<Vec<_>>() || self.open {
             return None;
         }
         let dims: Vec<usize> =
@@ -197,7 +230,7 @@ impl Form {
         let moved: Vec<usize> =
             order.iter().map(|&place| strides.get(place).copied()).collect::<Option<_>>()?;
         let places = (0..width).map(|index| self.place(offset(index, &dims, &moved))).collect();
-        Some(Self { dims, places: None }.placed(places))
+        Some(Self { dims, places: None, open: false }.placed(places))
     }
 
     /// A constant, one number for every element of the vector: of dimensions `dims` that are
@@ -211,6 +244,9 @@ impl Form {
         layout: Layout,
     ) -> Option<Vec<f64>> {
         let width = self.width().filter(|&width| width <= MAX_PLACES)?;
+        if self.open && dims.is_none() {
+            return None;
+        }
         let channel =
             if layout == Layout::ChannelsFirst { 0 } else { self.dims.len().checked_sub(1)? };
         let per_channel: Vec<usize> = self
@@ -263,6 +299,153 @@ impl Form {
         let rows = if self.dims.len() == 3 { last.checked_sub(1) } else { None };
         Some((covered(rows, image.height), covered(Some(last), image.width)))
     }
+}
+
+/// The place of an axis among the dimensions, without the batch; `None` if they are not known, or
+/// too many elements have them.
+fn along(axis: i64, form: &Form) -> Option<usize> {
+    let fits = form.width().is_some_and(|width| (1..=MAX_PLACES).contains(&width)) && !form.open;
+    let place = places(&[axis], form.dims.len() + 1)?;
+    place.first().copied().filter(|_| fits)
+}
+
+/// Values one behind the other along an axis, which is counted with the batch. Images whose
+/// channels are joined lie channel after channel; of others the vector has the order of the
+/// dimensions. `None` if they do not fit, or lie otherwise.
+pub(super) fn joined(parts: &[&Form], axis: i64, layout: Layout) -> Option<Form> {
+    let first = parts.first()?;
+    let rank = first.dims.len();
+    let at = along(axis, first)?;
+    let others = |form: &Form| {
+        form.dims
+            .iter()
+            .enumerate()
+            .all(|(place, dim)| place == at || first.dims.get(place) == Some(dim))
+    };
+    if !parts.iter().all(|form| form.dims.len() == rank && others(form) && !form.open) {
+        return None;
+    }
+    let mut lengths = parts.iter().map(|form| form.dims.get(at).copied());
+    let length = lengths.try_fold(0_usize, |sum, length| sum.checked_add(length?))?;
+    let mut dims = first.dims.clone();
+    *dims.get_mut(at)? = length;
+    // A larger one is none of a layer's.
+    Form::plain(dims.clone()).width().filter(|width| (1..=MAX_PLACES).contains(width))?;
+    if let Some([_, height, width]) = channels_joined(parts, at, layout) {
+        return Some(Form::of_image([length, height, width], layout, rank == 2));
+    }
+    parts.iter().all(|form| form.is_in_order()).then(|| Form::plain(dims))
+}
+
+/// Channels of all, rows and columns of images of which the channels are joined, dimension `at`;
+/// `None` if they are none, or lie otherwise.
+pub(super) fn channels_joined(parts: &[&Form], at: usize, layout: Layout) -> Option<[usize; 3]> {
+    let images: Vec<Image> = parts.iter().map(|form| form.image(layout)).collect::<Option<_>>()?;
+    let first = images.first()?;
+    let rank = parts.first()?.dims.len();
+    let channel = if layout == Layout::ChannelsFirst { 0 } else { rank.checked_sub(1)? };
+    let lie = images.iter().all(|image| !image.interleaved);
+    let mut channels = images.iter().map(|image| image.channels);
+    let channels = channels.try_fold(0_usize, |sum, own| sum.checked_add(own))?;
+    (at == channel && lie).then_some([channels, first.height, first.width])
+}
+
+impl Form {
+    /// The elements along an axis, for each place of the others: where they lie in the vector. With
+    /// `trailing`, those along the axis and all behind it. `None` if there is no such axis.
+    pub(super) fn groups(&self, axis: i64, trailing: bool) -> Option<Vec<Vec<usize>>> {
+        let at = along(axis, self)?;
+        let (outer, inner) = self.dims.split_at_checked(at)?;
+        let (&length, behind) = inner.split_first()?;
+        let behind: usize = behind.iter().product();
+        let (length, stride) = if trailing { (length * behind, 1) } else { (length, behind) };
+        let group =
+            |first: usize| (0..length).map(move |n| self.place(first + n * stride)).collect();
+        let firsts = |outer: usize| (0..stride).map(move |inner| outer * length * stride + inner);
+        Some((0..outer.iter().product()).flat_map(firsts).map(group).collect())
+    }
+
+    /// What is left of the dimensions without some axes, which are counted with the batch, or with
+    /// one element along each; and for each element of that, in its order, where all that differ
+    /// along the axes lie in the vector.
+    pub(super) fn along_axes(&self, axes: &[i64], keep: bool) -> Option<(Self, Vec<Vec<usize>>)> {
+        let fits =
+            self.width().is_some_and(|width| (1..=MAX_PLACES).contains(&width)) && !self.open;
+        let axes = places(axes, self.dims.len() + 1).filter(|axes| fits && !axes.is_empty())?;
+        let dims = self.dims.iter().enumerate();
+        let kept: Vec<usize> =
+            dims.map(|(at, &dim)| if axes.contains(&at) { 1 } else { dim }).collect();
+        let along = strides(&kept).into_iter().zip(&kept);
+        let along: Vec<usize> =
+            along.map(|(stride, &dim)| if dim == 1 { 0 } else { stride }).collect();
+        let mut groups = vec![Vec::new(); kept.iter().product()];
+        for index in 0..self.width()? {
+            groups.get_mut(offset(index, &self.dims, &along))?.push(self.place(index));
+        }
+        let left = kept.iter().enumerate().filter(|(at, _)| keep || !axes.contains(at));
+        Some((Self::plain(left.map(|(_, &dim)| dim).collect()), groups))
+    }
+
+    /// How many elements there are along an axis, which is counted with the batch.
+    pub(super) fn along(&self, axis: i64) -> Option<usize> {
+        self.dims.get(along(axis, self)?).copied()
+    }
+
+    /// Some elements along an axis, which is counted with the batch; `drop` if the dimension goes
+    /// with them. The form of what is picked, and for each element, in the order of its vector,
+    /// where it lies in this one's. `None` if they are not there.
+    pub(super) fn picked(
+        &self,
+        axis: i64,
+        picked: &[usize],
+        drop: bool,
+        layout: Layout,
+    ) -> Option<(Self, Vec<usize>)> {
+        let at = along(axis, self)?;
+        let length = *self.dims.get(at)?;
+        let count = self.width()?.checked_div(length)?.checked_mul(picked.len())?;
+        if count > MAX_PLACES {
+            return None;
+        }
+        let mut dims = self.dims.clone();
+        *dims.get_mut(at)? = picked.len();
+        let form = match channels_joined(&[self], at, layout) {
+            Some([_, height, width]) if !drop => {
+                Self::of_image([picked.len(), height, width], layout, dims.len() == 2)
+            }
+            _ => Self::plain(dims.clone()),
+        };
+        let inner = self.dims.iter().skip(at + 1).product::<usize>().max(1);
+        let mut sources = vec![0; count];
+        for index in 0..sources.len() {
+            let (outer, own) = (index / (picked.len() * inner), index / inner % picked.len());
+            let from = (outer * length + picked.get(own)?) * inner + index % inner;
+            *sources.get_mut(form.place(index))? = self.place(from);
+        }
+        if drop {
+            dims.remove(at);
+            return Some((Self::plain(dims), sources));
+        }
+        Some((form, sources))
+    }
+}
+
+/// For each element of each part, in the order of its vector, where it lies in what is joined.
+pub(super) fn joined_places(parts: &[&Form], axis: i64, whole: &Form) -> Option<Vec<Vec<usize>>> {
+    let at = along(axis, whole)?;
+    let moved = strides(&whole.dims);
+    let mut before = 0;
+    let of = |form: &&Form| {
+        let first = before * moved.get(at)?;
+        before += form.dims.get(at)?;
+        let mut places = vec![0; form.width().filter(|&width| width <= MAX_PLACES)?];
+        for index in 0..places.len() {
+            *places.get_mut(form.place(index))? =
+                whole.place(first + offset(index, &form.dims, &moved));
+        }
+        Some(places)
+    };
+    parts.iter().map(of).collect()
 }
 
 /// The dimensions that a reshape asks for. Without a negative one, nothing is left over.

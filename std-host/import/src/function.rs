@@ -1,7 +1,7 @@
 //! Activation functions that are no ReLU, as files define them: ONNX *Operators*, TFLite's schema.
 //!
-//! Each is constant far to the left and a straight line far to the right, or comes as near to these
-//! as one likes. `spline` makes straight pieces of it.
+//! Each but the square is constant far to the left and a straight line far to the right, or comes
+//! as near to these as one likes. `spline` makes straight pieces of it.
 
 use core::f64::consts::{FRAC_1_SQRT_2, PI};
 use core::fmt;
@@ -49,6 +49,15 @@ pub enum Function {
     Softsign,
     /// `x tanh(ln(1 + e^x))`.
     Mish,
+    /// `e^x` up to zero, and one from there on.
+    Exponential,
+    /// `x^2`, and beyond `limit` on either side the line that touches it there.
+    Square {
+        /// The largest magnitude that is squared; infinite until readings were tried.
+        limit: f64,
+        /// The largest that is usual.
+        usual: f64,
+    },
     /// `max(low, min(high, x))`, with `low` below `high`.
     Clip {
         /// The lower limit.
@@ -91,9 +100,15 @@ impl Function {
             Self::Softplus => softplus(x),
             Self::Softsign => x / (1.0 + x.abs()),
             Self::Mish => x * libm::tanh(softplus(x)),
+            Self::Exponential => libm::exp(x.min(0.0)),
+            Self::Square { limit, .. } if x.abs() > limit => limit * (2.0 * x.abs() - limit),
+            Self::Square { .. } => x * x,
             Self::Clip { low, high } => x.max(low).min(high),
         }
     }
+
+    /// A square of values that nothing is known of yet.
+    pub(super) const SQUARE: Self = Self::Square { limit: f64::INFINITY, usual: f64::INFINITY };
 
     /// Whether it is left to the recipient of the answer where it is last: the others are computed.
     #[must_use]
@@ -105,24 +120,33 @@ impl Function {
     pub(super) fn rises(self) -> bool {
         match self {
             Self::Elu { alpha, .. } => alpha >= 0.0,
-            Self::Gelu | Self::GeluTanh | Self::Silu { .. } | Self::HardSwish | Self::Mish => false,
+            Self::Gelu
+            | Self::GeluTanh
+            | Self::Silu { .. }
+            | Self::HardSwish
+            | Self::Mish
+            | Self::Square { .. } => false,
             _ => true,
         }
     }
 
-    /// What it comes near to on the left, with a slope of zero, and on the right.
+    /// What it comes near to on the left, with a slope of zero, and on the right. A square has no
+    /// such line on the left.
     pub(super) fn ends(self) -> (Line, Line) {
         let level = |offset| Line { slope: 0.0, offset };
         let rising = |slope| Line { slope, offset: 0.0 };
         match self {
-            Self::Sigmoid | Self::HardSigmoid { .. } => (level(0.0), level(1.0)),
+            Self::Sigmoid | Self::HardSigmoid { .. } | Self::Exponential => {
+                (level(0.0), level(1.0))
+            }
             Self::Tanh | Self::Erf | Self::Softsign => (level(-1.0), level(1.0)),
             Self::Gelu
             | Self::GeluTanh
             | Self::Silu { .. }
             | Self::HardSwish
             | Self::Softplus
-            | Self::Mish => (level(0.0), rising(1.0)),
+            | Self::Mish
+            | Self::Square { .. } => (level(0.0), rising(1.0)),
             Self::Elu { alpha, gamma, .. } => (level(-gamma * alpha), rising(gamma)),
             Self::Clip { low, high } => (level(low), level(high)),
         }
@@ -133,7 +157,7 @@ impl Function {
         match self {
             Self::HardSwish => vec![-3.0, 3.0],
             Self::HardSigmoid { alpha, beta } => vec![-beta / alpha, (1.0 - beta) / alpha],
-            Self::Elu { .. } | Self::Softsign => vec![0.0],
+            Self::Elu { .. } | Self::Softsign | Self::Exponential => vec![0.0],
             Self::Clip { low, high } => vec![low, high],
             _ => Vec::new(),
         }
@@ -186,6 +210,8 @@ impl fmt::Display for Function {
             Self::Softplus => "softplus",
             Self::Softsign => "softsign",
             Self::Mish => "Mish",
+            Self::Exponential => "exponential",
+            Self::Square { .. } => "square",
             Self::Clip { .. } => "limits",
         };
         f.write_str(name)

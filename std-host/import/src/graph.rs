@@ -6,8 +6,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::array::Array;
+use super::array::{Array, steps_along};
+use super::cell::Cell;
+use super::form::Form;
+pub use super::form::Layout;
 use super::function::Function;
+use super::layer::Map;
 use super::steps::Steps;
 use crate::error::{GraphError, Refused, UnsupportedNode};
 
@@ -69,6 +73,15 @@ pub enum Op {
         /// Along which dimension, counted with the batch, a negative one from the end.
         axis: i64,
     },
+    /// Elements along one dimension.
+    Pick {
+        /// Which dimension, counted with the batch, a negative one from the end.
+        axis: i64,
+        /// Which of them.
+        picked: Picked,
+    },
+    /// A cell that is given a sequence, step after step: the first dimension without the batch.
+    Recurrent(Box<Cell>),
     /// `max(x, 0)`.
     Relu,
     /// `max(x, 0) + slope min(x, 0)`.
@@ -82,14 +95,31 @@ pub enum Op {
     Relu6,
     /// Another activation function.
     Function(Function),
-    /// The product of two computed values; it has to be part of a function of one.
+    /// The product of two computed values.
     Product,
-    /// A power of a computed value; likewise.
+    /// A power of a computed value; others than squares have to be part of a known function.
     Power(f64),
+    /// A linear map of vectors as they lie, which this program made.
+    Mapped {
+        /// The map.
+        map: Map,
+        /// What is added, one per output.
+        bias: Vec<f64>,
+        /// The form of what it gives.
+        form: Form,
+    },
     /// The nearest step of a quantised value.
     Round(Steps),
-    /// A function of the answer that its recipient can compute: softmax and the like. It must be
-    /// last.
+    /// `e^x`, divided by its sum along an axis.
+    Softmax {
+        /// Which dimension, counted with the batch, a negative one from the end.
+        axis: i64,
+        /// Whether the sum is over all dimensions behind that one, too.
+        trailing: bool,
+        /// Whether it is the logarithm of that.
+        log: bool,
+    },
+    /// A function of the answer that its recipient can compute, and that must be last.
     Last,
     /// Other dimensions, the same values in the same order: reshape, flatten, squeeze, unsqueeze.
     Reshape {
@@ -111,6 +141,77 @@ pub enum Op {
         /// Why, if more can be said than the kind.
         reason: Option<String>,
     },
+}
+
+/// Elements along a dimension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Picked {
+    /// Each `step`-th one from `start` on, up to `end` without it; negative ones count from the
+    /// end.
+    Slice {
+        /// The first one.
+        start: i64,
+        /// The end, which may lie beyond the dimension's.
+        end: i64,
+        /// From one to the next; may be negative.
+        step: i64,
+    },
+    /// Those from `start` up to `end` without it, of as many as there are.
+    Range {
+        /// The first one.
+        start: i64,
+        /// The end.
+        end: i64,
+        /// How many there are.
+        all: i64,
+    },
+    /// Those with these numbers; negative ones count from the end.
+    Numbers(Vec<i64>),
+    /// The one with this number; the dimension is dropped.
+    One(i64),
+    /// The `part`-th of so many equal parts, from 0.
+    Part {
+        /// Which of them.
+        part: usize,
+        /// How many there are.
+        count: usize,
+    },
+}
+
+impl Picked {
+    /// Whether the dimension goes with what is picked.
+    #[must_use]
+    pub fn drops(&self) -> bool {
+        matches!(self, Self::One(_))
+    }
+
+    /// Which elements of so many; `None` if there are none, or not all are there.
+    #[must_use]
+    pub fn of(&self, length: usize) -> Option<Vec<usize>> {
+        let all = i64::try_from(length).ok()?;
+        let place = |number: i64| {
+            let place = if number < 0 { number.checked_add(all)? } else { number };
+            usize::try_from(place).ok().filter(|&place| place < length)
+        };
+        let picked: Vec<usize> = match self {
+            Self::One(number) => vec![place(*number)?],
+            &Self::Range { start, end, all: told } => {
+                let fits =
+                    told == all && (0..=all).contains(&start) && (start..=all).contains(&end);
+                Some(steps_along(length, start, end, 1)?).filter(|_| fits)?
+            }
+            Self::Numbers(numbers) => {
+                numbers.iter().map(|&number| place(number)).collect::<Option<_>>()?
+            }
+            Self::Part { part, count } => {
+                // The last part may be smaller.
+                let each = length.div_ceil((*count).max(1));
+                (part * each..length.min((part + 1) * each)).collect()
+            }
+            &Self::Slice { start, end, step } => steps_along(length, start, end, step)?,
+        };
+        (!picked.is_empty()).then_some(picked)
+    }
 }
 
 /// Windows without weights.
@@ -161,15 +262,6 @@ impl Padding {
     pub const NONE: Self = Self::Explicit { before: (0, 0), after: (0, 0) };
 }
 
-/// How a file orders the dimensions of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// Channels, rows, columns (ONNX); a signal is channels, columns.
-    ChannelsFirst,
-    /// Rows, columns, channels (TFLite).
-    ChannelsLast,
-}
-
 /// One node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -203,10 +295,10 @@ pub struct Graph {
 }
 
 impl Op {
-    /// Whether it has private weights.
+    /// Whether it is a linear map with weights.
     #[must_use]
     pub fn has_weights(&self) -> bool {
-        matches!(self, Self::Dense { .. } | Self::Convolution { .. })
+        matches!(self, Self::Dense { .. } | Self::Convolution { .. } | Self::Mapped { .. })
     }
 
     /// `-x`.
@@ -219,7 +311,7 @@ impl Op {
     #[must_use]
     pub fn is_left_off(&self) -> bool {
         match self {
-            Self::Last => true,
+            Self::Last | Self::Softmax { .. } => true,
             Self::Function(function) => function.is_left_off(),
             _ => false,
         }

@@ -4,7 +4,8 @@
 use core::f64::consts::SQRT_2;
 
 use super::error::QuantiseError;
-use super::layer::Chain;
+use super::function::Function;
+use super::layer::{Chain, Curve};
 use super::pieces::{self, Pieced, TooWide};
 use super::quantise::{Options, layer_width, sampled};
 use super::report::Level;
@@ -63,7 +64,8 @@ pub(super) fn in_pieces(
     let few = sampled(chain, &calibration.sampled(TRIED));
     let level = pow2(i32::from(options.headroom_bits));
     let at = |level: f64| few.iter().map(|value| level * value).collect::<Vec<f64>>();
-    let unlike = stress::rows(&few, layer_width(chain, 0), largest, largest * level);
+    let width = layer_width(chain, 0);
+    let unlike = stress::rows(&few, width, largest, largest * level);
     let allowed = SHARE * options.max_error;
     let other = OTHER_LEVELS * allowed;
     let trials = [(at(1.0), allowed), (at(0.5), other), (at(level), other), (unlike, other)];
@@ -71,6 +73,7 @@ pub(super) fn in_pieces(
         let right = compare::answers(chain, &rows);
         Trial { rows, allowed, right }
     });
+    let chain = &limited(chain, calibration, largest, level);
     let near = |pieced: &Chain| trials.iter().all(|trial| trial.passes(pieced));
     let (mut fine, mut coarse, mut best) = (*BOUNDS.start(), *BOUNDS.end(), None);
     // The finest for which there is room.
@@ -96,6 +99,49 @@ pub(super) fn in_pieces(
         InPieces { chain, made, coarse }
     }))
 }
+
+/// How much further than what was tried values are squared.
+const MARGIN: f64 = 1.125;
+
+/// The chain with a limit for each value that is squared: of what all readings gave that are tried
+/// later on, of calibration and others.
+fn limited(chain: &Chain, calibration: &Readings, largest: f64, level: f64) -> Chain {
+    let is_square = |index: usize| {
+        let function = chain.layers.get(index).and_then(|layer| layer.function());
+        matches!(function, Some(Function::Square { .. }))
+    };
+    // What is usual, and what is not.
+    let mut limits = vec![[0.0_f64; 2]; chain.layers.len()];
+    let mut chain = chain.clone();
+    if !(0..limits.len()).any(is_square) {
+        return chain;
+    }
+    let (all, width) = (sampled(&chain, calibration), layer_width(&chain, 0));
+    let further = stress::rows(&all, width, largest, largest * level);
+    let mut tried = |readings: &[f64], factor: f64, usual: bool| {
+        for reading in readings.chunks_exact(width) {
+            let reading = reading.iter().map(|value| factor * value).collect();
+            chain.trace(reading, |index, accumulators| {
+                if let Some([own, all]) = limits.get_mut(index).filter(|_| is_square(index)) {
+                    *all = accumulators.iter().fold(*all, |most, value| most.max(value.abs()));
+                    *own = if usual { *all } else { *own };
+                }
+            });
+        }
+    };
+    [0.5, 1.0].into_iter().for_each(|level| tried(&all, level, true));
+    tried(&all, level, false);
+    tried(&further, 1.0, false);
+    for (layer, [own, all]) in chain.layers.iter_mut().zip(limits) {
+        if let Some(Curve::Whole(Function::Square { limit, usual })) = &mut layer.curve {
+            (*limit, *usual) = ((MARGIN * all).max(LEAST), own.max(LEAST));
+        }
+    }
+    chain
+}
+
+/// The least limit: of values that are nothing but zeros.
+const LEAST: f64 = 1.0 / 256.0;
 
 fn refused(chain: &Chain, wide: TooWide) -> QuantiseError {
     let TooWide { layer, function, values } = wide;

@@ -34,6 +34,8 @@ pub enum Curve {
     /// What the layer gives is this, of what the layer before takes; that one gives for each knot
     /// what is above it.
     Sum(Spline),
+    /// The same, with squares of which some are added and some subtracted.
+    Squares,
 }
 
 /// A linear map with its weights.
@@ -261,6 +263,12 @@ impl Layer {
             Some(Curve::Sum(spline)) => Some(spline),
             _ => None,
         }
+    }
+
+    /// Whether the layer adds up straight pieces.
+    #[must_use]
+    pub fn adds_pieces(&self) -> bool {
+        matches!(self.curve, Some(Curve::Sum(_) | Curve::Squares))
     }
 }
 

@@ -9,17 +9,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sharelet_core::shape::Shape;
+use sharelet_core::shape::{Shape, Window};
 
 use super::dims::Forms;
-use super::fold::Factors;
+use super::fold::{Factors, greatest_divisor};
 use super::form::Form;
 use super::graph::{Graph, Node, Op, ValueId};
 use super::layer::{Chain, Curve, Layer, Map, Skip};
 use super::maps::{Maps, check_width, narrow};
 use super::steps::Steps;
 use super::walk::{self, Step};
-use super::{check, leaky, pointwise, stack};
+use super::{check, joins, leaky, means, pointwise, products, recurrent, softmax, stack};
 use crate::error::GraphError;
 
 /// Lowers a graph, refusing all that it cannot compute before anything else.
@@ -29,10 +29,22 @@ use crate::error::GraphError;
 /// node.
 pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
     let answer = walk::answer(graph)?;
+    check::count(graph, answer.value)?;
     let fused = pointwise::fused(graph, answer.value);
     let graph = fused.as_ref().unwrap_or(graph);
+    let unrolled = recurrent::unrolled(graph, answer.value);
+    let graph = unrolled.as_ref().unwrap_or(graph);
+    let divided = means::divided(graph, answer.value);
+    let graph = divided.as_ref().unwrap_or(graph);
+    let paired = softmax::paired(graph, answer.value);
+    let graph = paired.as_ref().unwrap_or(graph);
+    let squared = products::squared(graph, answer.value);
+    let graph = squared.as_ref().unwrap_or(graph);
     let stacked = stack::stacked(graph, answer.value);
     let graph = stacked.as_ref().unwrap_or(graph);
+    let summed = joins::summed(graph, answer.value);
+    let graph = summed.as_ref().unwrap_or(graph);
+    check::count(graph, answer.value)?;
     let forms = check::check(graph, answer.value)?;
     let steps = walk::walk(graph, answer.value)?;
     if let Some(form) = forms.get(&answer.value).filter(|form| !form.is_in_order()) {
@@ -46,11 +58,18 @@ pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
             what,
         });
     }
-    let carried =
-        steps.iter().filter_map(|step| step.skip.as_ref()).map(|(from, ..)| *from).collect();
+    let skipped = steps.iter().filter_map(|step| step.skip.as_ref()).map(|(from, ..)| *from);
+    let carried = skipped.chain(steps.iter().filter_map(|step| step.beside)).collect();
     let vectors = HashMap::new();
-    let mut lowering =
-        Lowering { graph, forms, layers: Vec::new(), steps: Vec::new(), vectors, carried };
+    let mut lowering = Lowering {
+        graph,
+        forms,
+        layers: Vec::new(),
+        steps: Vec::new(),
+        vectors,
+        carried,
+        zeros: 0,
+    };
     for step in &steps {
         lowering.vectors.insert(step.input, lowering.layers.len());
         lowering.step(step)?;
@@ -85,6 +104,8 @@ struct Lowering<'g> {
     vectors: HashMap<ValueId, usize>,
     /// Values that a later layer asks for.
     carried: HashSet<ValueId>,
+    /// Weights of maps that give zeros.
+    zeros: usize,
 }
 
 impl Lowering<'_> {
@@ -121,8 +142,14 @@ impl Lowering<'_> {
         if let Some(from) = step.beside {
             let from = self.vectors.get(&from).copied();
             let from = from.ok_or_else(|| GraphError::NotAChain(name.clone()))?;
+            let own = usize::from(map.shape.inputs());
+            check_width(name, own, self.layers.get(from).map_or(own, Layer::inputs))?;
             let width = self.layers.last().map_or(0, Layer::outputs);
-            let nothing = nothing(narrow(name, width)?, map.shape.outputs());
+            let nothing = nothing(name, narrow(name, width)?, map.shape.outputs())?;
+            self.zeros += nothing.weights.len();
+            if self.zeros > MAX_NOTHING {
+                return Err(apart(name));
+            }
             skip = Some(Skip { from, map: core::mem::replace(&mut map, nothing) });
         }
         let curve = match activation {
@@ -171,6 +198,12 @@ impl Lowering<'_> {
         let pool = matches!(step.linear.map(|node| &node.op), Some(Op::MaxPool(_)));
         // The larger of two steps is a step.
         self.steps.resize(self.layers.len(), before.filter(|_| pool));
+        if step.is_copy() {
+            // As many as what it is a copy of.
+            let made = step.beside.and_then(|value| self.vectors.get(&value)?.checked_sub(1));
+            let steps = made.and_then(|made| self.steps.get(made).copied().flatten());
+            self.steps.last_mut().into_iter().for_each(|last| *last = steps);
+        }
         let Some(mut steps) = step.round else { return Ok(()) };
         match step.activation.map(|node| &node.op) {
             Some(Op::Relu) => steps = steps.within(f64::INFINITY),
@@ -244,8 +277,13 @@ impl Lowering<'_> {
     fn alone(&self, step: &Step<'_>) -> Result<(Map, Vec<f64>), GraphError> {
         let name = &step.name;
         let form = self.forms.get(&step.input);
-        let width = match (self.layers.last(), form.and_then(Form::width)) {
-            (Some(layer), _) => layer.outputs(),
+        let beside = step.beside.and_then(|value| self.vectors.get(&value));
+        let before = match beside {
+            Some(&layer) => self.layers.get(layer).map(Layer::inputs),
+            None => self.layers.last().map(Layer::outputs),
+        };
+        let width = match (before, form.and_then(Form::width)) {
+            (Some(width), _) => width,
             (None, Some(width)) => width,
             (None, None) => return Err(GraphError::NotAChain(name.clone())),
         };
@@ -281,16 +319,31 @@ impl Lowering<'_> {
     }
 }
 
-/// A map that gives zeros, whatever it takes.
-fn nothing(inputs: u16, outputs: u16) -> Map {
-    if inputs == outputs {
-        let mut map = Factors::ones(&[], outputs);
-        map.weights.fill(0.0);
-        return map;
+/// A map that gives zeros, whatever it takes, with as few weights as that takes.
+fn nothing(name: &str, inputs: u16, outputs: u16) -> Result<Map, GraphError> {
+    // Both are so many channels of as many pixels as divide both.
+    let pixels = greatest_divisor(inputs, outputs).max(1);
+    let (channels, filters) = (inputs / pixels, outputs / pixels);
+    let mut map = Factors::ones(&[], pixels);
+    if let Shape::Convolution(one) = map.shape {
+        map.shape = Shape::Convolution(Window { channels, filters, groups: 1, ..one });
     }
-    let weights = vec![0.0; usize::from(inputs) * usize::from(outputs)];
-    Map { shape: Shape::Dense { inputs, outputs }, weights }
+    let elems = usize::from(channels) * usize::from(filters);
+    if elems > MAX_NOTHING {
+        return Err(apart(name));
+    }
+    map.weights = vec![0.0; elems];
+    Ok(map)
 }
+
+fn apart(name: &str) -> GraphError {
+    let what = "stands beside a branch of another size, with which it has no large divisor in \
+                common; give both sizes that are multiples of one number";
+    GraphError::Image { node: name.to_owned(), what: what.to_owned() }
+}
+
+/// Weights of all maps that give zeros, at most.
+const MAX_NOTHING: usize = 1 << 22;
 
 /// `max(6 - x, 0)`: with `x = max(6 - y, 0)` this is `y` between 0 and 6.
 fn mirrored(name: &str, image: [u16; 3]) -> Layer {

@@ -87,6 +87,12 @@ impl Maps<'_> {
                 let kernels = apart(&Tensor { dims, values }, image.channels, &image);
                 Ok((Map { shape, weights: interleaved(&kernels) }, bias))
             }
+            Op::Mapped { map, bias, .. } => {
+                if let Some(width) = self.input(node).and_then(Form::width) {
+                    check_width(&node.name, usize::from(map.shape.inputs()), width)?;
+                }
+                Ok((map.clone(), bias.clone()))
+            }
             _ => Err(node.misplaced()),
         }
     }

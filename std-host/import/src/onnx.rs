@@ -8,7 +8,9 @@ use std::path::Path;
 
 use prost::Message as _;
 
-use super::graph::{self, Graph, Layout, Node, Op, ValueId};
+use super::cell::Cell;
+use super::graph::{self, Graph, Layout, Node, Op, Picked, ValueId};
+use super::onnx_batch::{Batch, Batches, ELSEWHERE};
 use super::onnx_fold::Constants;
 use super::onnx_ml::DOMAIN;
 use super::onnx_node::Found;
@@ -16,7 +18,8 @@ use super::onnx_proto::{DOUBLE, FLOAT, GraphProto, ModelProto, NodeProto, ValueI
 use super::onnx_steps::Quantised;
 use super::pad::{self, Pads};
 use crate::error::{GraphError, Refused};
-use crate::{onnx_external, onnx_ml, onnx_node, onnx_opset, onnx_order, onnx_tensor};
+use crate::onnx_tensor::{self, Constant};
+use crate::{onnx_external, onnx_ml, onnx_node, onnx_opset, onnx_order, onnx_pick, onnx_recurrent};
 
 /// Reads the bytes of a file; `folder` is where it lies, for weights in files beside it.
 ///
@@ -54,6 +57,9 @@ fn corrupt(what: impl Into<String>) -> GraphError {
     GraphError::Corrupt { format: "ONNX", what: what.into() }
 }
 
+/// Weights of all recurrent cells, at most.
+const MAX_CELL_ELEMS: usize = 1 << 22;
+
 #[derive(Default)]
 struct Reader<'a> {
     /// The operator set.
@@ -65,6 +71,13 @@ struct Reader<'a> {
     nodes: Vec<Node>,
     pads: Pads,
     quantised: Quantised<'a>,
+    batches: Batches,
+    /// The size of the batch, where the file states it.
+    batch: Option<i64>,
+    /// Numbers that values are made of which nobody knows how many there are.
+    uniform: HashMap<&'a str, f64>,
+    /// Weights of cells so far.
+    cells_elems: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -75,8 +88,21 @@ impl<'a> Reader<'a> {
         let mut inputs = Vec::new();
         for input in &graph.input {
             if !self.constants.has(&input.name) {
-                inputs.push((self.value(&input.name), input));
+                let value = self.value(&input.name);
+                inputs.push((value, input));
+                // What has one dimension has no batch: axes of what is made of it are not known.
+                if rank(input) == Some(1) {
+                    let reading = self.fresh();
+                    self.values.insert(&input.name, reading);
+                    let (name, op_type) = (input.name.clone(), "Identity".to_owned());
+                    let op = Op::Reshape { dims: None };
+                    let (inputs, output) = (vec![value], reading);
+                    self.nodes.push(Node { name, op_type, op, inputs, output });
+                }
             }
+        }
+        if let [(_, input)] = inputs.as_slice() {
+            self.batch = batch(input);
         }
         for node in onnx_order::ordered(graph) {
             self.node(node)?;
@@ -165,7 +191,21 @@ impl<'a> Reader<'a> {
         if given().all(|name| self.constants.has(name)) {
             return self.constants.fold(node, self.version);
         }
-        let (op, inputs, functions) = match self.read_node(node) {
+        let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
+        if let Some(value) = Some(node).filter(|_| standard).and_then(|node| self.same(node)) {
+            self.uniform.extend(node.output.iter().map(|name| (name.as_str(), value)));
+        }
+        let several = match node.op_type.as_str() {
+            "Slice" | "Gather" | "Split" if standard => Some(self.pick(node)),
+            "LSTM" | "GRU" | "RNN" if standard => Some(self.recurrent(node)),
+            _ => None,
+        };
+        let read = match several {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(refused)) => Err(refused),
+            None => self.read_node(node),
+        };
+        let (op, inputs, functions) = match read {
             Ok(read) => read,
             Err(refused) => {
                 let names: Vec<&str> = given().filter(|name| !self.constants.has(name)).collect();
@@ -229,7 +269,11 @@ impl<'a> Reader<'a> {
                 let (Some(data), None) = (computed.next(), computed.next()) else {
                     return Err("it takes several computed values".into());
                 };
-                return Ok((op, vec![self.value(data)], functions));
+                let data = self.value(data);
+                if self.batches.of(data).is_some() {
+                    return Err(ELSEWHERE.into());
+                }
+                return Ok((op, vec![data], functions));
             }
             _ => return Err("operators of this domain are not known".into()),
         }
@@ -239,9 +283,31 @@ impl<'a> Reader<'a> {
         if let "QuantizeLinear" | "DequantizeLinear" = node.op_type.as_str() {
             return self.quantised(node);
         }
+        if let ("Transpose", Some(order)) = (node.op_type.as_str(), node.integers("perm")) {
+            onnx_opset::check(node, self.version)?;
+            let input = node.given(0).map(|name| self.value(name)).ok_or("it has no input")?;
+            let (op, batch) = self.batches.transposed(input, order)?;
+            self.note(node, 0, batch);
+            return Ok((op, vec![input], vec![vec![]]));
+        }
+        if let ("Reshape", Some(shape)) =
+            (node.op_type.as_str(), self.constants.integers(node.given(1)))
+            && let Some(input) = node.given(0).filter(|name| !self.constants.has(name))
+        {
+            onnx_opset::check(node, self.version)?;
+            let shape = shape.to_vec();
+            let input = self.value(input);
+            let (op, batch) = self.batches.reshaped(input, &shape, self.batch)?;
+            self.note(node, 0, batch);
+            return Ok((op, vec![input], vec![vec![]]));
+        }
         let found = onnx_node::read(node, &self.constants, self.version)?;
-        let Found { mut op, data, subtracts } = found;
+        let Found { op, data, subtracts } = found;
         let mut inputs: Vec<ValueId> = data.into_iter().map(|name| self.value(name)).collect();
+        let constants = node.input.iter().filter_map(|name| self.constants.get(name));
+        let sizes: Vec<&[usize]> = constants.map(Constant::dims).collect();
+        let (mut op, batch) = self.batches.put(op, &inputs, &sizes)?;
+        self.note(node, 0, batch);
         if let Some(second) = inputs.last_mut().filter(|_| subtracts) {
             let value = self.next;
             self.next += 1;
@@ -252,11 +318,126 @@ impl<'a> Reader<'a> {
         Ok((op, inputs, vec![vec![]]))
     }
 
+    /// The number that a node of a size which is computed gives everywhere: what recurrent cells
+    /// begin with, for any batch.
+    fn same(&self, node: &NodeProto) -> Option<f64> {
+        let first = node.given(0)?;
+        let of = |constant: &Constant| match constant {
+            Constant::Float(tensor) => {
+                let (first, rest) = tensor.values.split_first()?;
+                rest.iter().all(|value| value == first).then_some(*first)
+            }
+            _ => None,
+        };
+        match node.op_type.as_str() {
+            "ConstantOfShape" => {
+                let value = node.find("value").and_then(|attribute| attribute.t.as_ref());
+                value.map_or(Some(0.0), |value| of(&onnx_tensor::constant(value).ok()?))
+            }
+            "Expand" | "Identity" | "Slice" | "Squeeze" | "Unsqueeze" | "Reshape" | "Transpose" => {
+                let known = self.constants.get(first).and_then(of);
+                known.or_else(|| self.uniform.get(first).copied())
+            }
+            _ => None,
+        }
+    }
+
+    /// Notes where the batch of an output is.
+    fn note(&mut self, node: &'a NodeProto, output: usize, batch: Option<Batch>) {
+        if let (Some(name), Some(batch)) = (node.output.get(output), batch) {
+            let value = self.value(name);
+            self.batches.note(value, batch);
+        }
+    }
+
+    /// A node for each output that picks a part.
+    fn pick(&mut self, node: &'a NodeProto) -> Result<(), Refused> {
+        let picks = onnx_pick::read(node, &self.constants, self.version)?;
+        let input = self.value(node.given(0).ok_or("it has no input")?);
+        let mut made = Vec::new();
+        for picks in picks {
+            let (mut value, mut steps) = (input, Vec::new());
+            for (axis, picked) in picks {
+                let (op, batch) = self.batches.put(Op::Pick { axis, picked }, &[value], &[])?;
+                let next = self.fresh();
+                if let Some(batch) = batch {
+                    self.batches.note(next, batch);
+                }
+                steps.push((op, value, next));
+                value = next;
+            }
+            made.push((steps, value));
+        }
+        for (name, (steps, last)) in node.output.iter().zip(made) {
+            for (op, input, output) in steps {
+                self.push(node, &node.kind(), op, vec![input], output);
+            }
+            let output = self.value(name);
+            if let Some(batch) = self.batches.of(last) {
+                self.batches.note(output, batch);
+            }
+            self.push(node, &node.kind(), Op::Identity, vec![last], output);
+        }
+        Ok(())
+    }
+
+    /// A cell for each direction, and what it gives: of all steps, and of the last one.
+    fn recurrent(&mut self, node: &'a NodeProto) -> Result<(), Refused> {
+        let uniform = |name: &str| self.uniform.get(name).copied();
+        let (cells, first) = onnx_recurrent::read(node, &self.constants, uniform, self.version)?;
+        let elems = |cell: &Cell| cell.weights.values.len() + cell.recurrent.values.len();
+        self.cells_elems += cells.iter().map(elems).sum::<usize>();
+        if self.cells_elems > MAX_CELL_ELEMS {
+            return Err("its weights and those of the cells before are too many".into());
+        }
+        let input = node.given(0).filter(|name| !self.constants.has(name));
+        let input = self.value(input.ok_or("its sequence is constant")?);
+        if self.batches.of(input) != (!first).then_some(Batch { place: 1, rank: 3 }) {
+            return Err("its sequence has not the batch where it is to be; export with the batch \
+                        first (`batch_first=True`)"
+                .into());
+        }
+        let kind = node.kind();
+        let (mut all, mut last) = (Vec::new(), Vec::new());
+        for cell in cells {
+            // The last step in time.
+            let end = if cell.reverse { 0 } else { -1 };
+            let (steps, one) = (self.fresh(), self.fresh());
+            self.push(node, &kind, Op::Recurrent(Box::new(cell)), vec![input], steps);
+            let pick = Op::Pick { axis: 1, picked: Picked::One(end) };
+            self.push(node, &kind, pick, vec![steps], one);
+            all.push(steps);
+            last.push(one);
+        }
+        let places = match first {
+            true => [None, None],
+            false => [Some(Batch { place: 2, rank: 4 }), Some(Batch { place: 1, rank: 3 })],
+        };
+        for (index, (values, axis)) in [(all, 2), (last, 1)].into_iter().enumerate() {
+            let Some(name) = node.output.get(index).filter(|name| !name.is_empty()) else {
+                continue;
+            };
+            let output = self.value(name);
+            self.note(node, index, places.get(index).copied().flatten());
+            let op = if values.len() == 1 { Op::Identity } else { Op::Concat { axis } };
+            self.push(node, &kind, op, values, output);
+        }
+        for name in node.output.iter().skip(2).filter(|name| !name.is_empty()) {
+            let output = self.value(name);
+            let reason = Some("its memory is not given out".to_owned());
+            self.push(node, &kind, Op::Unsupported { reason }, vec![input], output);
+        }
+        Ok(())
+    }
+
     /// A value that is rounded to steps, or one that stands for real numbers again.
     fn quantised(&mut self, node: &'a NodeProto) -> Result<Read, Refused> {
         onnx_opset::check(node, self.version)?;
         let input = node.given(0).filter(|name| !self.constants.has(name));
         let input = self.value(input.ok_or("its scale is computed")?);
+        if self.batches.of(input).is_some() {
+            return Err(ELSEWHERE.into());
+        }
         let op = match node.op_type.as_str() {
             "QuantizeLinear" => Op::Round(self.quantised.round(node, &self.constants)?),
             _ => {
@@ -272,6 +453,9 @@ impl<'a> Reader<'a> {
         let (before, after) = onnx_node::pad(node, &self.constants, self.version)?;
         let input = node.given(0).filter(|name| !self.constants.has(name));
         let input = self.value(input.ok_or("what it pads is constant")?);
+        if self.batches.of(input).is_some() {
+            return Err(ELSEWHERE.into());
+        }
         if (before, after) == ((0, 0), (0, 0)) {
             return Ok((Op::Identity, vec![input], vec![vec![]]));
         }
@@ -285,6 +469,18 @@ impl<'a> Reader<'a> {
 
 /// An operation, what it is computed of, and for each output the functions that follow.
 type Read = (Op, Vec<ValueId>, Vec<Vec<String>>);
+
+/// How many dimensions an input has, if that is stated.
+fn rank(input: &ValueInfoProto) -> Option<usize> {
+    let tensor = input.r#type.as_ref()?.tensor_type.as_ref()?;
+    Some(tensor.shape.as_ref()?.dim.len())
+}
+
+/// The size of the batch of an input, if it is stated.
+fn batch(input: &ValueInfoProto) -> Option<i64> {
+    let tensor = input.r#type.as_ref()?.tensor_type.as_ref()?;
+    tensor.shape.as_ref()?.dim.first()?.dim_value.filter(|&value| value > 0)
+}
 
 /// Dimensions of a reading, after the batch; `None` if one of them is open.
 fn dims(input: &ValueInfoProto) -> Result<Option<Vec<usize>>, GraphError> {

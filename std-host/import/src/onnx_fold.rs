@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::array::{Array, elems};
+use super::array::{Array, elems, steps_along};
 use super::error::{GraphError, Refused};
 use super::graph::Tensor;
 use super::onnx_proto::{DOUBLE, FLOAT, INT32, INT64, NodeProto};
@@ -418,19 +418,4 @@ fn place(place: i64, length: usize) -> Option<usize> {
     let count = i64::try_from(length).ok()?;
     let from_start = if place < 0 { place.checked_add(count)? } else { place };
     usize::try_from(from_start).ok().filter(|&place| place < length)
-}
-
-/// The places of a slice, as ONNX clamps them.
-fn steps_along(length: usize, start: i64, end: i64, step: i64) -> Option<Vec<usize>> {
-    let count = i64::try_from(length).ok()?;
-    let from_end = |place: i64| if place < 0 { place.saturating_add(count) } else { place };
-    let (low, high) = if step > 0 { (0, count) } else { (-1, count - 1) };
-    let (mut at, end) =
-        (from_end(start).clamp(low.max(0), high.max(0)), from_end(end).clamp(low, high));
-    let mut places = Vec::new();
-    while step != 0 && length > 0 && (if step > 0 { at < end } else { at > end }) {
-        places.push(usize::try_from(at).ok()?);
-        at = at.checked_add(step)?;
-    }
-    (step != 0).then_some(places)
 }

@@ -23,7 +23,7 @@ pub(super) fn read<'a>(
     version: i64,
 ) -> Result<Found<'a>, Refused> {
     onnx_opset::check(node, version)?;
-    let reader = Reader { node, constants };
+    let reader = Reader { node, constants, version };
     let first = node.given(0).ok_or("it has no input")?;
     if matches!(node.op_type.as_str(), "Add" | "Sub" | "Mul" | "Div" | "Sum") {
         return reader.pair(first);
@@ -97,6 +97,7 @@ fn valid(function: Function) -> Result<Function, Refused> {
 struct Reader<'r, 'a> {
     node: &'a NodeProto,
     constants: &'r Constants<'a>,
+    version: i64,
 }
 
 impl<'a> Reader<'_, 'a> {
@@ -125,7 +126,9 @@ impl<'a> Reader<'_, 'a> {
                 let axes = constants.axes(node, input(1)).ok_or("its axes are computed")?;
                 Op::Unsqueeze(axes.to_vec())
             }
-            "Transpose" => onnx_window::transpose(node)?,
+            "Transpose" => {
+                return Err("it turns the order of all dimensions, the batch among them".into());
+            }
             "Conv" => {
                 let bias = input(2).map(|bias| constants.float(Some(bias), "the bias"));
                 let kernel = constants.float(input(1), "the kernel")?;
@@ -137,7 +140,12 @@ impl<'a> Reader<'_, 'a> {
             "ReduceMean" => onnx_window::mean(node, constants.axes(node, input(1)).unwrap_or(&[]))?,
             "Clip" => self.clip(input(1), input(2))?,
             // Functions of an answer that whoever gets it can compute.
-            "Softmax" | "LogSoftmax" | "ArgMax" => Op::Last,
+            "Softmax" | "LogSoftmax" => {
+                let trailing = self.version < 13;
+                let axis = node.integer("axis", if trailing { 1 } else { -1 });
+                Op::Softmax { axis, trailing, log: node.op_type == "LogSoftmax" }
+            }
+            "ArgMax" => Op::Last,
             "Pow" => {
                 let power = constants.float(input(1), "its exponent")?;
                 match power.values.as_slice() {

@@ -36,6 +36,8 @@ const TABLE: &[Known] = &[
     (&["Pad"], 2, &[("pads", 2, 10), ("value", 2, 10)]),
     (&["Concat"], 4, &[]),
     (&["Sum"], 8, &[]),
+    (&["Split"], 2, &[("split", 2, 12), ("num_outputs", 18, OPEN)]),
+    (&["LSTM", "GRU", "RNN"], 7, &[("layout", 14, OPEN)]),
     (&["Slice"], 1, &[("starts", 1, 9), ("ends", 1, 9), ("axes", 1, 9)]),
     (
         &["QuantizeLinear"],

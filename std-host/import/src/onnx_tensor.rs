@@ -22,6 +22,17 @@ pub(super) enum Constant {
     Opaque(String),
 }
 
+impl Constant {
+    /// Dimensions; those of one number if they are not known.
+    pub(super) fn dims(&self) -> &[usize] {
+        match self {
+            Self::Float(tensor) => &tensor.dims,
+            Self::Whole(array) => &array.dims,
+            Self::Opaque(_) => &[],
+        }
+    }
+}
+
 impl From<Tensor> for Constant {
     fn from(tensor: Tensor) -> Self {
         Self::Float(Rc::new(tensor))

@@ -152,20 +152,3 @@ pub fn reshape(shape: Option<&[i64]>) -> Op {
         }),
     }
 }
-
-/// A transposition that leaves the batch where it is.
-///
-/// # Errors
-/// [`Refused`] with the reason.
-pub fn transpose(node: &NodeProto) -> Result<Op, Refused> {
-    match node.integers("perm") {
-        Some([0, order @ ..]) => {
-            let place = |&place: &i64| {
-                usize::try_from(place).ok()?.checked_sub(1).filter(|&place| place < order.len())
-            };
-            let places = order.iter().map(place).collect::<Option<Vec<usize>>>();
-            Ok(places.map(Op::Transpose).ok_or("it moves the batch")?)
-        }
-        _ => Err("it moves the batch".into()),
-    }
-}

@@ -9,11 +9,6 @@ use std::collections::HashMap;
 use super::function::Function;
 use super::graph::{self, Graph, Node, Op, ValueId};
 
-/// Why a product is not computed.
-pub(super) const APART: &str = "it multiplies computed values; computed are products of a value \
-                                and a function of it that are SiLU, Swish, GELU, hard-swish or \
-                                Mish";
-
 /// The most products that are looked at: there are far fewer in a network that is served.
 const MAX_PRODUCTS: usize = 1024;
 

@@ -209,11 +209,6 @@ fn are_pooled(chain: &Chain, index: usize) -> bool {
         && behind.find(|layer| !pairs(layer)).is_none_or(Layer::is_bare)
 }
 
-/// Whether a layer adds up straight pieces.
-fn is_sum(layer: &Layer) -> bool {
-    layer.pieces().is_some()
-}
-
 /// Drops the vectors before `end` that no layer behind layer `index` asks for again.
 fn forget<'v, T: 'v>(
     vectors: impl Iterator<Item = &'v mut Vec<T>>,
@@ -329,7 +324,7 @@ impl Quantiser<'_> {
             bits
         } else {
             // Copies have weights of one, which lose a fraction bit only if they have one.
-            let spare = i32::from(chain.layers.get(index + 1).is_some_and(is_sum));
+            let spare = i32::from(chain.layers.get(index + 1).is_some_and(Layer::adds_pieces));
             let bits = self.hidden_bits(index, chain, &further, float, frac_bits - spare)?;
             self.activate(index, bits)?;
             bits
@@ -508,7 +503,7 @@ impl Quantiser<'_> {
         // large errors, that are cut away: they must not move the limit.
         let limited = layer.mirrors() || chain.layers.get(index + 1).is_some_and(Layer::mirrors);
         // Knots stay where they are: the proof of a sum of pieces counts on that.
-        let limited = limited || chain.layers.get(index + 1).is_some_and(is_sum);
+        let limited = limited || chain.layers.get(index + 1).is_some_and(Layer::adds_pieces);
         if chain.is_counted() || limited || is_pairs(layer.map.shape) {
             return Scaled { weights, skip_weights, bias, words, frac_bits };
         }

@@ -185,7 +185,8 @@ pub(super) fn accumulators(
             let from = vectors.get(skip.from).unwrap_or(&nothing);
             from.add_product(&skip.map, rounded.map(|[_, skip]| skip), &mut out);
         }
-        if let (Some(spline), [.., taken, copies]) = (layer.pieces(), vectors) {
+        let pieces = layer.pieces().filter(|spline| !spline.mirrored);
+        if let (Some(spline), [.., taken, copies]) = (pieces, vectors) {
             out.narrow_to_pieces(spline, taken, copies, rounded.map(|[own, _]| own), bias);
         }
     }

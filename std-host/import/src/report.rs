@@ -256,7 +256,9 @@ impl Report {
                      zero; scale the weights of the layer to similar size, or lower \
                      --headroom-bits"
                 ));
-            } else if self.error > NOTICED_ERROR && count(*zeroed) > ZEROED_SHARE * count(*weights)
+            } else if *zeroed > 0
+                && self.error > NOTICED_ERROR
+                && count(*zeroed) > ZEROED_SHARE * count(*weights)
             {
                 warnings.push(format!(
                     "layer {index} (`{name}`): {zeroed} of {weights} weights become zero; check \
@@ -362,11 +364,18 @@ impl fmt::Display for Report {
             "input: {} fraction bits, readings up to {:.4} in magnitude are taken",
             self.input_frac_bits, self.input_limit
         )?;
-        for Pieced { name, function, knots, values, bound } in &self.pieces {
+        for Pieced { name, function, knots, values, bound, limits } in &self.pieces {
+            let whatever = match limits {
+                Some([usual, limit]) => format!(
+                    "up to {usual:.4}, and up to {limit:.4}, below which all values stay that were \
+                     tried, by as much of their square"
+                ),
+                None => "whatever the value".to_owned(),
+            };
             writeln!(
                 f,
-                "{function} of `{name}`: straight pieces, off by at most {bound:.6} whatever the \
-                 value; {knots} ReLUs for each of {values} values"
+                "{function} of `{name}`: straight pieces, off by at most {bound:.6} {whatever}; \
+                 {knots} ReLUs for each of {values} values"
             )?;
         }
         if !self.left_off.is_empty() {

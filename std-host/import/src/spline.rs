@@ -2,7 +2,9 @@
 //!
 //! `f(x) ~ base + sum_k steps_k max(x - knots_k, 0)`: constant up to the first knot, and from the
 //! last one on the line that the function itself comes near to. So the error is bounded for every
-//! `x`, however far out.
+//! `x`, however far out; that of a square up to a limit.
+//!
+//! A square is such a sum of `|x|`: each of its pieces is mirrored at zero, and has a second ReLU.
 //!
 //! Knots lie the denser the more the function bends: a piece of width `h` is off by
 //! `max |f''| h^2 / 16` where its ends lie half a chord's error beside the function (de Boor, *A
@@ -20,7 +22,9 @@ pub struct Spline {
     pub knots: Vec<f64>,
     /// By how much it changes there.
     pub steps: Vec<f64>,
-    /// What it is off by at most, for every `x`.
+    /// Whether all of them are of `|x|` in the place of `x`.
+    pub mirrored: bool,
+    /// What it is off by at most: for every `x`, of a square for those that are usual.
     pub bound: f64,
 }
 
@@ -42,6 +46,7 @@ impl Spline {
     /// The value at `x`.
     #[must_use]
     pub fn at(&self, x: f64) -> f64 {
+        let x = if self.mirrored { x.abs() } else { x };
         let pieces = self.knots.iter().zip(&self.steps);
         pieces.fold(self.base, |sum, (knot, step)| sum + step * (x - knot).max(0.0))
     }
@@ -52,6 +57,9 @@ impl Spline {
     pub fn fit(function: Function, error: f64) -> Option<Self> {
         if function.is_straight() {
             return Some(straight(function));
+        }
+        if let Function::Square { limit, usual } = function {
+            return squared(limit, usual, error);
         }
         // From where the function leaves its ends, or at the latest from its breaks on.
         let both = [false, true].into_iter().filter_map(|breaks| near(function, error, breaks));
@@ -82,6 +90,35 @@ impl Spline {
     }
 }
 
+/// A square up to `limit` or somewhat further, and the lines that touch it there: chords between
+/// knots at equal distances `h`, which are off by at most `h^2 / 8` to either side once they are
+/// lowered by as much. Beyond what is usual distances grow in proportion, and so does the error in
+/// proportion to the square. None if it has no limit.
+fn squared(limit: f64, usual: f64, error: f64) -> Option<Spline> {
+    if !limit.is_finite() || !usual.is_finite() {
+        return None;
+    }
+    let widest = libm::sqrt(8.0 * error);
+    // A few digits, so that what the slope changes by is not rounded.
+    let digit = libm::exp2(libm::floor(libm::log2(widest)) - 4.0);
+    let width = digit * libm::floor(widest / digit);
+    let (mut knots, mut knot) = (vec![0.0], 0.0);
+    while knot < limit {
+        knot += width * libm::round(knot / usual).max(1.0);
+        knots.push(knot);
+        if knots.len() > usize::try_from(MAX_KNOTS).ok()? {
+            return None;
+        }
+    }
+    // The slope of a chord is the sum of its ends, and at the end twice that.
+    let slopes = knots.windows(2).map(|ends| ends.iter().sum()).chain([2.0 * knot]);
+    let steps =
+        slopes.scan(0.0, |before, slope: f64| Some(slope - core::mem::replace(before, slope)));
+    let steps = steps.collect();
+    let bound = width * width / 8.0 + 1e-9;
+    Some(Spline { base: -width * width / 8.0, knots, steps, mirrored: true, bound })
+}
+
 /// The first pieces that are off by at most `error`, of such that are meant to be, and of finer
 /// ones.
 fn near(function: Function, error: f64, breaks: bool) -> Option<Spline> {
@@ -110,7 +147,7 @@ fn straight(function: Function) -> Spline {
         slope = next;
     }
     // What floating point loses, of values up to a few thousand.
-    Spline { base: left.offset, knots, steps, bound: 1e-9 }
+    Spline { base: left.offset, knots, steps, mirrored: false, bound: 1e-9 }
 }
 
 /// Knots of pieces that are off by about `aim`; the outer ones where the ends are near enough, and
@@ -241,7 +278,8 @@ fn through(function: Function, knots: Vec<f64>) -> Spline {
         slope = next;
     }
     steps.push(right.slope - slope);
-    let mut spline = Spline { base: left.offset, knots, steps, bound: f64::INFINITY };
+    let bound = f64::INFINITY;
+    let mut spline = Spline { base: left.offset, knots, steps, mirrored: false, bound };
     spline.bound = spline.measured(function);
     spline
 }

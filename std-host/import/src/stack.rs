@@ -8,13 +8,9 @@ use std::collections::HashMap;
 
 use sharelet_core::shape::TILE_ELEMS;
 
+use super::dims::{self, Forms};
 use super::graph::{self, Graph, Layout, Node, Op, Padding, Tensor, ValueId};
 use super::layer::at;
-
-/// Why a concatenation is not computed.
-pub(super) const APART: &str = "it joins values that are not convolutions or dense layers of one \
-                                value, with the same steps and activation, along the channels; \
-                                join what such layers give";
 
 /// A layer of a value, and what follows it.
 struct Branch<'g> {
@@ -34,7 +30,8 @@ pub(super) fn stacked(graph: &Graph, answer: ValueId) -> Option<Graph> {
     for input in needed().flat_map(|node| &node.inputs) {
         *uses.entry(*input).or_default() += 1;
     }
-    let stacks = Stacks { graph, producers: graph::producers(&graph.nodes), uses };
+    let forms = dims::known(graph, needed());
+    let stacks = Stacks { graph, producers: graph::producers(&graph.nodes), uses, forms };
     let values = graph.nodes.iter().flat_map(|node| node.inputs.iter().chain([&node.output]));
     let mut next = values.chain([&graph.input]).max()? + 1;
     let found: Vec<Option<Vec<Node>>> =
@@ -52,6 +49,7 @@ struct Stacks<'g> {
     graph: &'g Graph,
     producers: HashMap<ValueId, usize>,
     uses: HashMap<ValueId, usize>,
+    forms: Forms,
 }
 
 impl<'g> Stacks<'g> {
@@ -144,7 +142,12 @@ impl<'g> Stacks<'g> {
             (Layout::ChannelsLast, Some(axis)) => axis == -1 || axis == if image { 3 } else { 1 },
             (Layout::ChannelsFirst, Some(axis)) => axis == 1 || !image && axis == -1,
         };
-        if !along_channels {
+        // Rows that are joined along their one dimension.
+        let rows = |value: &ValueId| {
+            let form = self.forms.get(value);
+            form.is_some_and(|form| form.dims().len() == 1 && !form.is_open())
+        };
+        if !along_channels || !image && axis.is_some() && !node.inputs.iter().all(rows) {
             return None;
         }
         let mut fresh = || {

@@ -13,7 +13,7 @@ use super::steps::Steps;
 use super::tflite_options::{fused, told};
 use super::tflite_schema::{
     Buffer, ConcatOptions, FLOAT32, GeluOptions, IDENTIFIER, LeakyOptions, Operator, OperatorCode,
-    Options, ReducerOptions, SubGraph, TensorInfo, operator_name, root,
+    Options, ReducerOptions, SoftmaxOptions, SubGraph, TensorInfo, operator_name, root,
 };
 use crate::error::{GraphError, Refused};
 use crate::{tflite_steps, tflite_tensor, tflite_window};
@@ -367,7 +367,16 @@ impl<'a> File<'a> {
             "QUANTIZE" => Op::Identity,
             "NEG" => Op::negative(),
             // Functions of an answer that whoever gets it can compute.
-            "SOFTMAX" | "LOG_SOFTMAX" | "ARG_MAX" => Op::Last,
+            "SOFTMAX" | "LOG_SOFTMAX" => {
+                // With another factor, or none, it is left to the recipient.
+                let beta = told(operator.softmax_options()?, SoftmaxOptions::beta)?;
+                let log = op_type == "LOG_SOFTMAX";
+                match log || beta == Some(1.0) {
+                    true => Op::Softmax { axis: -1, trailing: false, log },
+                    false => Op::Last,
+                }
+            }
+            "ARG_MAX" => Op::Last,
             "LOGISTIC" => Op::Function(Function::Sigmoid),
             "TANH" => Op::Function(Function::Tanh),
             "HARD_SWISH" => Op::Function(Function::HardSwish),
@@ -411,6 +420,10 @@ impl<'a> File<'a> {
                 let weights = weights("its matrix")?;
                 if weights.matrix().is_none() {
                     return Err("its weights are not a matrix".into());
+                }
+                let keeps = told(operator.options()?, Options::keep_num_dims)?.unwrap_or(false);
+                if keeps && dims(self.tensor(output)?)?.len() > 2 {
+                    return Err("it keeps dimensions before the last one; flatten before it".into());
                 }
                 Op::Dense { weights, bias: bias()? }
             }

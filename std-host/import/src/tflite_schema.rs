@@ -151,6 +151,7 @@ table! {
         4 leaky_options: LeakyOptions<'a>,
         4 concat_options: ConcatOptions<'a>,
         4 gelu_options: GeluOptions<'a>,
+        4 softmax_options: SoftmaxOptions<'a>,
     }
 }
 
@@ -168,6 +169,14 @@ table! {
     LeakyOptions {
         /// The slope.
         0 alpha: f32,
+    }
+}
+
+table! {
+    /// Options of `SOFTMAX`.
+    SoftmaxOptions {
+        /// What values are multiplied by first.
+        0 beta: f32,
     }
 }
 
@@ -194,6 +203,8 @@ table! {
         0 fused_activation: i8,
         /// Layout of the weights (`FULLY_CONNECTED`): 0 is row-major.
         1 weights_format: i8,
+        /// Whether all dimensions but the last one stay (`FULLY_CONNECTED`).
+        2 keep_num_dims: bool,
     }
 }
 

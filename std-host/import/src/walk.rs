@@ -11,7 +11,7 @@ use super::steps::Steps;
 use crate::error::GraphError;
 
 /// What becomes a layer, or a few.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Step<'g> {
     /// Factors and summands of what it takes, first to last.
     pub before: Vec<&'g Node>,
@@ -25,7 +25,7 @@ pub struct Step<'g> {
     pub activation: Option<&'g Node>,
     /// What the result is rounded to.
     pub round: Option<Steps>,
-    /// A value that the linear node takes in the place of `input`, of which nothing is taken.
+    /// A value that the step takes in the place of `input`, of which nothing is taken.
     pub beside: Option<ValueId>,
     /// The value it takes.
     pub input: ValueId,
@@ -33,6 +33,14 @@ pub struct Step<'g> {
     pub output: ValueId,
     /// For messages.
     pub name: String,
+}
+
+impl Step<'_> {
+    /// Whether it gives a value that is known already once more.
+    #[must_use]
+    pub fn is_copy(&self) -> bool {
+        self.beside == Some(self.output)
+    }
 }
 
 /// What a network computes, without the functions that are left to the recipient.
@@ -231,93 +239,43 @@ impl<'g> Walker<'g> {
         Ok(node.filter(|_| self.is_inner(before)).map(|node| (node, after)))
     }
 
+    /// The steps to a value, each behind those that give what it takes. One that takes another
+    /// value than the step before gives has that beside it.
     fn steps(&self, output: ValueId) -> Result<Vec<Step<'g>>, GraphError> {
-        let mut steps = Vec::new();
-        let mut value = output;
-        while value != self.graph.input {
-            if steps.len() > self.graph.nodes.len() {
+        let mut order = Order { steps: Vec::new(), known: HashSet::from([self.graph.input]) };
+        let (mut open, mut begun) = (vec![output], HashMap::new());
+        while let Some(&value) = open.last() {
+            if order.known.contains(&value) {
+                open.pop();
+                continue;
+            }
+            let step = match begun.remove(&value) {
+                Some(step) => step,
+                None => self.step(value)?,
+            };
+            let carried = step.skip.as_ref().map(|(from, ..)| *from);
+            // What is carried over comes first, so that the way goes on with what is not.
+            let missing = [Some(step.input), carried].into_iter().flatten();
+            let missing: Vec<_> = missing.filter(|value| !order.known.contains(value)).collect();
+            if missing.is_empty() {
+                order.push(step, self.graph.input);
+                open.pop();
+                continue;
+            }
+            if missing.iter().any(|value| begun.contains_key(value)) || missing.contains(&value) {
                 return Err(self.lost(value));
             }
-            let step = self.step(value)?;
-            value = step.input;
-            steps.push(step);
+            begun.insert(value, step);
+            open.extend(missing);
         }
-        steps.reverse();
-        let steps = self.with_branches(steps)?;
-        let mut known = Vec::new();
-        for step in &steps {
-            known.push(step.input);
-            if step.skip.as_ref().is_some_and(|(from, ..)| !known.contains(from)) {
-                return Err(GraphError::NotAChain(step.name.clone()));
-            }
-        }
-        Ok(steps)
-    }
-
-    /// The same steps, and before what takes the same value those that give what is carried over
-    /// to a later sum: a branch of one rounded layer, of which the next step takes nothing.
-    fn with_branches(&self, mut steps: Vec<Step<'g>>) -> Result<Vec<Step<'g>>, GraphError> {
-        let carried: Vec<ValueId> =
-            steps.iter().filter_map(|step| step.skip.as_ref().map(|(from, ..)| *from)).collect();
-        for value in carried {
-            let on_the_way = |step: &Step<'_>| step.input == value || step.output == value;
-            let Some(input) = self.branch_input(value)?.filter(|_| !steps.iter().any(on_the_way))
-            else {
-                continue;
-            };
-            let takes = |step: &Step<'_>| step.input == input || step.beside == Some(input);
-            let Some(place) = steps.iter().position(takes) else { continue };
-            let Some(next) = steps.get_mut(place) else { continue };
-            let free = next.before.is_empty() && next.skip.is_none();
-            if !free || !next.linear.is_some_and(|node| node.op.has_weights()) {
-                continue;
-            }
-            let mut branch = self.step(value)?;
-            // What was beside another branch before is now beside this one.
-            if next.beside.is_some() {
-                branch.beside = next.beside;
-                branch.input = next.input;
-            }
-            (next.beside, next.input) = (Some(input), value);
-            if branch.before.is_empty() {
-                steps.insert(place, branch);
-            }
-        }
-        Ok(steps)
-    }
-
-    /// The value that a branch of one rounded layer takes; nothing if `value` is not of such a one.
-    fn branch_input(&self, value: ValueId) -> Result<Option<ValueId>, GraphError> {
-        let before = |value: ValueId| {
-            let node = self.producer(value)?;
-            Some((node, self.bare(*node.inputs.first()?)))
-        };
-        let Some((Node { op: Op::Round(_), .. }, mut inner)) = before(value) else {
-            return Ok(None);
-        };
-        if let Some((Node { op: Op::Relu | Op::Relu6, .. }, activated)) = before(inner) {
-            inner = activated;
-        }
-        let found = before(inner).filter(|(node, _)| node.op.has_weights());
-        Ok(found.map(|(_, input)| input))
+        Ok(order.steps)
     }
 
     /// The step that gives `output`.
     fn step(&self, output: ValueId) -> Result<Step<'g>, GraphError> {
         let mut node = self.producer(output).ok_or_else(|| self.lost(output))?;
         let name = node.name.clone();
-        let mut step = Step {
-            before: Vec::new(),
-            linear: None,
-            after: Vec::new(),
-            skip: None,
-            activation: None,
-            round: None,
-            beside: None,
-            input: output,
-            output,
-            name,
-        };
+        let mut step = Step { input: output, output, name, ..Step::default() };
         let mut value = output;
         if let Op::Round(steps) = node.op {
             step.round = Some(steps);
@@ -391,20 +349,53 @@ impl<'g> Walker<'g> {
             None => Ok((value, None, Vec::new())),
         };
         let (mut main, mut skip) = (base(first)?, base(second)?);
-        let short = self.branch_input(main.0)?.filter(|_| !self.is_before(skip.0, main.0));
-        let other = self.branch_input(skip.0)?;
-        if self.is_before(main.0, skip.0) && (main.0 != skip.0 || main.1.is_none())
-            || short.is_some_and(|input| {
-                self.is_before(input, skip.0)
-                    && other.is_none_or(|other| !self.is_before(other, main.0))
-            })
-        {
+        if self.is_before(main.0, skip.0) && (main.0 != skip.0 || main.1.is_none()) {
             core::mem::swap(&mut main, &mut skip);
         }
         step.name.clone_from(&main.1.unwrap_or(node).name);
         (step.input, step.linear, step.after) = main;
         step.skip = Some(skip);
         Ok(())
+    }
+}
+
+/// Steps in an order in which each finds what it takes.
+struct Order<'g> {
+    steps: Vec<Step<'g>>,
+    /// What they give, and the input.
+    known: HashSet<ValueId>,
+}
+
+impl<'g> Order<'g> {
+    /// Adds a step of which all is known that it takes.
+    fn push(&mut self, mut step: Step<'g>, input: ValueId) {
+        let last = self.steps.last().map_or(input, |step| step.output);
+        if step.input != last {
+            let has_weights = step.linear.is_some_and(|node| node.op.has_weights());
+            match &mut step.skip {
+                Some(skip) if skip.0 == last => {
+                    core::mem::swap(&mut step.input, &mut skip.0);
+                    core::mem::swap(&mut step.linear, &mut skip.1);
+                    core::mem::swap(&mut step.after, &mut skip.2);
+                }
+                None if has_weights => {
+                    step.beside = Some(core::mem::replace(&mut step.input, last));
+                }
+                _ => {
+                    // Once more, as the last one.
+                    let copied = Step {
+                        beside: Some(step.input),
+                        input: last,
+                        output: step.input,
+                        name: step.name.clone(),
+                        ..Step::default()
+                    };
+                    self.steps.push(copied);
+                }
+            }
+        }
+        self.known.insert(step.output);
+        self.steps.push(step);
     }
 }
 

@@ -349,12 +349,48 @@ pub fn evaluate_all(graph: &Graph, reading: &[f32]) -> Vec<Value> {
                 }
                 (dims, out)
             }
+            Op::Pick { axis, picked } => {
+                let at = (axis.rem_euclid(dims.len() as i64 + 1) - 1) as usize;
+                let numbers = picked.of(dims[at]).unwrap();
+                let mut to = dims.clone();
+                to[at] = numbers.len();
+                let from = |mut place: Vec<usize>| {
+                    place[at] = numbers[place[at]];
+                    place.iter().zip(&dims).fold(0, |sum, (at, dim)| sum * dim + at)
+                };
+                let out = indices(&to).map(|at| x[from(at)]).collect();
+                if picked.drops() {
+                    to.remove(at);
+                }
+                (to, out)
+            }
             Op::Relu => (dims, x.iter().map(|x| x.max(0.0)).collect()),
             Op::Relu6 => (dims, x.iter().map(|x| x.clamp(0.0, 6.0)).collect()),
             Op::Function(function) => (dims, x.iter().map(|&x| function.at(x)).collect()),
+            Op::Softmax { axis, trailing, log } => {
+                let at = (axis.rem_euclid(dims.len() as i64 + 1) - 1) as usize;
+                let same = |a: &[usize], b: &[usize]| {
+                    a[..at] == b[..at] && (*trailing || a[at + 1..] == b[at + 1..])
+                };
+                let places: Vec<_> = indices(&dims).collect();
+                let of = |index: usize| {
+                    let own = places.iter().zip(&x).filter(|(at, _)| same(at, &places[index]));
+                    let sum: f64 = own.map(|(_, other)| (other - x[index]).exp()).sum();
+                    if *log { -sum.ln() } else { 1.0 / sum }
+                };
+                let out = (0..x.len()).map(of).collect();
+                (dims, out)
+            }
             Op::Power(power) => (dims, x.iter().map(|x| x.powf(*power)).collect()),
             Op::Product => {
-                (dims, x.iter().zip(&values[node.inputs[1]].1).map(|(x, y)| x * y).collect())
+                let first = (dims, x);
+                let second = values[node.inputs[1]].clone();
+                let (long, short) =
+                    if second.1.len() > first.1.len() { (second, first) } else { (first, second) };
+                let along = Some(short.0);
+                let of = |at: &[usize]| spread(layout, &long.0, &along, &short.1, at);
+                let out = long.1.iter().zip(indices(&long.0)).map(|(x, at)| x * of(&at));
+                (long.0.clone(), out.collect())
             }
             Op::Reshape { dims: Some(to) } => {
                 let known: i64 = to.iter().filter(|&&dim| dim > 0).product();

@@ -4,11 +4,14 @@ use rand_core::Rng;
 use sharelet_core::session::network::{Activation, Affine, Layer, Network, RING_BITS, Skip};
 use sharelet_core::shape::{Part, Shape, Window};
 
+/// The most layers of a model in tests.
+pub const LAYERS: usize = 128;
+
 /// A network in the clear.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The public description.
-    pub network: Network<8>,
+    pub network: Network<LAYERS>,
     /// Row-major matrices.
     pub weights: Vec<Vec<u32>>,
     /// Biases at accumulator scale.
@@ -101,7 +104,7 @@ impl Model {
 
     /// A network of these layers with uniform weights.
     pub fn with_layers(layers: &[Layer], rng: &mut impl Rng) -> Self {
-        let network: Network<8> = Network::new(8, (1 << 31) - 1, layers).expect("valid");
+        let network: Network<LAYERS> = Network::new(8, (1 << 31) - 1, layers).expect("valid");
         let mut words = |count: usize| (0..count).map(|_| rng.next_u32()).collect::<Vec<_>>();
         let weights = (0..layers.len()).map(|index| words(network.weight_elems(index))).collect();
         let biases = layers.iter().map(|layer| words(usize::from(layer.outputs()))).collect();

@@ -10,7 +10,7 @@ use sharelet_core::session::wire::query::{QueryId, Recipient};
 use sharelet_core::session::wire::servers::{Evaluate, ServerHello};
 use sharelet_core::session::wire::task::Task;
 
-use crate::model::Model;
+use crate::model::{LAYERS, Model};
 use crate::party::{Buffers, Counter, MAX_OUTPUTS, Setup, policy};
 use crate::pipe::{Pipe, run};
 
@@ -49,7 +49,7 @@ pub fn shared<C: Rounds>(setup: &Setup, h_0: &[u32], h_1: &[u32]) -> Shared {
     let hello = |party| ServerHello { party, instance: 1, task };
     let identity = setup.identity::<C>();
     let mut counter = Counter { next: setup.next, ..Counter::default() };
-    let mut described = Network::<8>::default();
+    let mut described = Network::<LAYERS>::default();
     let mut answer = [0; MAX_OUTPUTS];
     let mut buffers = Buffers::new(&setup.model.network);
 

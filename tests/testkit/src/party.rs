@@ -19,7 +19,7 @@ use sharelet_core::session::{CounterError, SessionCounter, SessionError, deal};
 use sharelet_core::transport::{Counting, Counts};
 
 use crate::frames::MASKED_ID;
-use crate::model::Model;
+use crate::model::{LAYERS, Model};
 use crate::pipe::{End, Pipe, Script, run};
 
 /// The most outputs that the device here has room for.
@@ -68,7 +68,7 @@ impl Setup {
 
     /// The same, bound to the network and its masked model.
     pub fn binding<C: Rounds>(&self) -> Binding<C> {
-        let mut description = [0; max_welcome_bytes(8)];
+        let mut description = [0; max_welcome_bytes(LAYERS)];
         let used = emit(&self.model.network, &mut description).expect("fits");
         Binding::of_network(&self.keystream(), &description[..used], &MASKED_ID)
     }
@@ -167,7 +167,7 @@ impl Setup {
         traffic: &mut Traffic,
     ) -> Result<Vec<u32>, SessionError> {
         let policy = Policy { inputs: Some(self.model.network.inputs()), ..policy(self.answer) };
-        let mut network = Network::<8>::default();
+        let mut network = Network::<LAYERS>::default();
         let mut connected = p0::connect(io, identity, policy, &mut network).await?;
         traffic.handshake = connected.io_mut().take();
         let mut answer = [0; MAX_OUTPUTS];
@@ -206,10 +206,10 @@ impl Setup {
         reader: &mut impl Read,
         writer: &mut impl Write,
         scratch: Scratch<'s>,
-    ) -> Result<Option<p1::Prepared<'_, 's, Model, 8>>, SessionError> {
+    ) -> Result<Option<p1::Prepared<'_, 's, Model, LAYERS>>, SessionError> {
         let network = &self.model.network;
         p1::receive_hello(reader).await?;
-        let buffer = &mut [0; max_welcome_bytes(8)];
+        let buffer = &mut [0; max_welcome_bytes(LAYERS)];
         p1::welcome(writer, network, &self.model_seed, &MASKED_ID, buffer).await?;
         if p1::receive_request(reader).await?.is_none() {
             return Ok(None);

@@ -161,7 +161,7 @@ fn other_refusals() {
     assert_matches!(refused(&calibration, &wild), QuantiseError::OptionOutOfRange { .. });
     let mut deep = chain.clone();
     let mut rng = Rng(1);
-    deep.layers.extend((0..70).map(|_| dense(&mut rng, 4, 4, true)));
+    deep.layers.extend((0..260).map(|_| dense(&mut rng, 4, 4, true)));
     assert!(matches!(quantise(&deep, &calibration, &auto), Err(QuantiseError::Description(_))));
 }
 

@@ -130,7 +130,8 @@ fn onnx_dimensions() {
     let squeeze = op(node("Squeeze", &["x", "a"], "y"), vec![shape("a", &[-1])]);
     assert_eq!(squeeze, Op::Squeeze(vec![-1]));
     assert_eq!(told("Transpose", "perm", &[0, 3, 1, 2]), Op::Transpose(vec![2, 0, 1]));
-    for perm in [&[1, 0][..], &[0, i64::MIN, 1], &[0, i64::MAX, 0], &[0, -1], &[]] {
+    assert_eq!(told("Transpose", "perm", &[1, 0]), Op::Transpose(vec![0]));
+    for perm in [&[1, 1][..], &[0, i64::MIN, 1], &[0, i64::MAX, 0], &[0, -1], &[]] {
         refuses(told("Transpose", "perm", perm), "batch");
     }
 }
@@ -149,8 +150,10 @@ fn onnx_sums_limits_and_last_functions() {
     refuses(op(node("Clip", &["x"], "y"), vec![]), "one limit that is not 0");
     // A computed limit is not one that is missing.
     refuses(op(node("Clip", &["x", "l", "x"], "y"), vec![tensor("l", &[], &[0.0])]), "computed");
-    for kind in ["Softmax", "LogSoftmax", "ArgMax"] {
-        assert_eq!(op(node(kind, &["x"], "y"), vec![]), Op::Last);
+    assert_eq!(op(node("ArgMax", &["x"], "y"), vec![]), Op::Last);
+    for (kind, log) in [("Softmax", false), ("LogSoftmax", true)] {
+        let softmax = Op::Softmax { axis: 1, trailing: true, log };
+        assert_eq!(op(node(kind, &["x"], "y"), vec![]), softmax);
     }
     for (kind, function) in [("Sigmoid", Function::Sigmoid), ("Tanh", Function::Tanh)] {
         assert_eq!(op(node(kind, &["x"], "y"), vec![]), Op::Function(function));
@@ -267,8 +270,9 @@ fn tflite_pools_sums_and_dimensions() {
     for (found, expected) in cases {
         assert_eq!(found, expected);
     }
-    for kind in [25, 50] {
-        assert_eq!(flat_ops(kind, &[0], &[1, 8, 6, 2], vec![], vec![]), [Op::Last], "{kind}");
+    let softmax = Op::Softmax { axis: -1, trailing: false, log: true };
+    for (kind, op) in [(25, Op::Last), (50, softmax)] {
+        assert_eq!(flat_ops(kind, &[0], &[1, 8, 6, 2], vec![], vec![]), [op], "{kind}");
     }
     for (kind, function) in [
         (14, Function::Sigmoid),

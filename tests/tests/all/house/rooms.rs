@@ -104,13 +104,14 @@ file readings:
 
 [std-host/import/src]
 array function half onnx_proto tflite_schema:
+cell: array function
 error: function
 steps: error
 spline: function
 layer: function spline steps
-graph: array error function steps
+form: array
+graph: array cell error form function layer steps
 kernel pad: graph
-form: array graph
 scales: layer
 ranges: layer scales spline
 stress:
@@ -123,6 +124,9 @@ onnx_external: error onnx_proto
 onnx_tensor: array error graph half onnx_proto
 onnx_fold: array error graph onnx_proto onnx_opset onnx_tensor onnx_window steps
 onnx_steps: error onnx_proto onnx_fold steps
+onnx_batch: error graph
+onnx_pick: error graph onnx_proto onnx_fold onnx_opset onnx_tensor
+onnx_recurrent: cell error function graph onnx_proto onnx_fold onnx_opset
 onnx_node: error function graph pad onnx_proto onnx_fold onnx_opset onnx_window
 tflite_options: error function graph tflite_schema
 tflite_steps: error steps tflite_schema
@@ -131,8 +135,8 @@ tflite_window: graph kernel tflite_schema error
 walk: graph error steps
 window: graph form
 dims: graph error form window
-onnx: graph pad onnx_proto error onnx_external onnx_fold onnx_ml onnx_node onnx_opset onnx_order \
-    onnx_steps onnx_tensor
+onnx: graph pad onnx_proto error onnx_batch onnx_external onnx_fold onnx_ml onnx_node onnx_opset \
+    onnx_order onnx_pick onnx_recurrent onnx_steps onnx_tensor
 narrow: scales
 pool_first: layer
 tflite: function graph pad tflite_schema error steps tflite_options tflite_steps tflite_tensor \
@@ -143,14 +147,20 @@ report: layer pieces scales
 compare: layer report
 counted: layer ranges steps stress fold
 quantise: error layer scales ranges narrow stress report counted steps
-knots: compare error layer pieces quantise report scales stress
+knots: compare error function layer pieces quantise report scales stress
 choose: error knots layer scales pool_first quantise counted stress report compare steps
 maps: graph layer error form window dims
-stack: graph layer
+stack: graph layer dims
 pointwise: function graph
-check: graph error form dims maps pointwise stack
+products: function graph layer form dims maps
+joins: graph layer form dims fold
+recurrent: cell function graph form dims products
+softmax: function graph layer form dims
+means: graph layer form dims
+check: graph error form dims maps joins products recurrent softmax
 leaky: layer error fold
-lower: graph layer error form walk dims fold maps pointwise stack check leaky steps
+lower: graph layer error form walk dims fold maps joins means pointwise products recurrent softmax \
+    stack check leaky steps
 
 [std-host/ot/src]
 block error:
