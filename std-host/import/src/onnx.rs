@@ -3,7 +3,7 @@
 //! What an exporter computes from constants alone is computed here, and does not appear as a node.
 //! What an answer depends on is read, and nothing else.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use prost::Message as _;
@@ -78,6 +78,10 @@ struct Reader<'a> {
     uniform: HashMap<&'a str, f64>,
     /// Weights of cells so far.
     cells_elems: usize,
+    /// Dimensions of values of which the batch is the first.
+    shapes: HashSet<&'a str>,
+    /// Lists of dimensions of which the first is that of such a batch, written as zero.
+    lists: HashMap<&'a str, Vec<i64>>,
 }
 
 impl<'a> Reader<'a> {
@@ -192,6 +196,15 @@ impl<'a> Reader<'a> {
             return self.constants.fold(node, self.version);
         }
         let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
+        if standard && node.op_type == "Shape" && node.attribute.is_empty() {
+            let input = node.given(0).map(|name| self.value(name));
+            if input.is_some_and(|input| self.batches.of(input).is_none()) {
+                self.shapes.extend(node.output.iter().map(String::as_str));
+            }
+        }
+        if let Some(list) = Some(node).filter(|_| standard).and_then(|node| self.list(node)) {
+            self.lists.extend(node.output.first().map(|name| (name.as_str(), list)));
+        }
         if let Some(value) = Some(node).filter(|_| standard).and_then(|node| self.same(node)) {
             self.uniform.extend(node.output.iter().map(|name| (name.as_str(), value)));
         }
@@ -290,13 +303,17 @@ impl<'a> Reader<'a> {
             self.note(node, 0, batch);
             return Ok((op, vec![input], vec![vec![]]));
         }
-        if let ("Reshape", Some(shape)) =
-            (node.op_type.as_str(), self.constants.integers(node.given(1)))
+        let listed = node.given(1).and_then(|name| self.lists.get(name)).cloned();
+        let shape = self.constants.integers(node.given(1)).map(<[i64]>::to_vec);
+        if let ("Reshape", Some(shape)) = (node.op_type.as_str(), shape.or(listed.clone()))
             && let Some(input) = node.given(0).filter(|name| !self.constants.has(name))
         {
             onnx_opset::check(node, self.version)?;
-            let shape = shape.to_vec();
             let input = self.value(input);
+            // The batch's own size is no copy of another dimension.
+            if listed.is_some() && self.batches.of(input).is_some() {
+                return Err(ELSEWHERE.into());
+            }
             let (op, batch) = self.batches.reshaped(input, &shape, self.batch)?;
             self.note(node, 0, batch);
             return Ok((op, vec![input], vec![vec![]]));
@@ -316,6 +333,26 @@ impl<'a> Reader<'a> {
         }
         self.pads.fold(&mut op, &mut inputs);
         Ok((op, inputs, vec![vec![]]))
+    }
+
+    /// Dimensions that begin with the batch's own, and go on with what is told, as `view(x.size(0),
+    /// -1)` is written: zero stands for the batch.
+    fn list(&self, node: &NodeProto) -> Option<Vec<i64>> {
+        let first = node.given(0)?;
+        match node.op_type.as_str() {
+            "Gather" if self.shapes.contains(first) => {
+                let places = self.constants.integers(node.given(1))?;
+                (places == [0]).then(|| vec![0])
+            }
+            "Unsqueeze" | "Squeeze" | "Cast" | "Identity" => self.lists.get(first).cloned(),
+            "Concat" => {
+                let begin = self.lists.get(first).filter(|list| **list == [0])?;
+                let rest = node.input.iter().skip(1);
+                let rest = rest.map(|name| self.constants.integers(Some(name)));
+                Some([begin.clone(), rest.collect::<Option<Vec<&[i64]>>>()?.concat()].concat())
+            }
+            _ => None,
+        }
     }
 
     /// The number that a node of a size which is computed gives everywhere: what recurrent cells

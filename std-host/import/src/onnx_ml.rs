@@ -29,9 +29,7 @@ pub(super) fn read(node: &NodeProto) -> Result<Found, Refused> {
         "SVMRegressor" => Ok((support(node)?, vec![transforms(node)])),
         // Functions of an answer that whoever gets it can compute.
         "Normalizer" | "ZipMap" | "ArrayFeatureExtractor" | "LabelEncoder" => plain(Op::Last),
-        "SVMClassifier" => Err("its classes are voted on in pairs, and no layer here does that; \
-                                train a linear classifier"
-            .into()),
+        "SVMClassifier" => pairs(node),
         kind if kind.starts_with("TreeEnsemble") => Err(TREES.into()),
         _ => Err(Refused::Node(None)),
     }
@@ -78,10 +76,7 @@ fn linear(node: &NodeProto, outputs: usize) -> Result<Op, Refused> {
 }
 
 fn classifier(node: &NodeProto) -> Result<Found, Refused> {
-    let count = |name: &str| {
-        node.find(name).map_or(0, |labels| labels.ints.len().max(labels.strings.len()))
-    };
-    let classes = count("classlabels_ints").max(count("classlabels_strings"));
+    let classes = labels(node);
     let coefficients = node.find("coefficients").map_or(0, |values| values.floats.len());
     let rows = node.find("intercepts").map_or(classes, |values| values.floats.len());
     if classes == 0 || coefficients == 0 {
@@ -92,6 +87,69 @@ fn classifier(node: &NodeProto) -> Result<Found, Refused> {
     }
     let op = linear(node, classes)?;
     Ok((op, vec![vec!["ArgMax".to_owned()], transforms(node)]))
+}
+
+/// Weights of all pairs of classes, at most.
+const MAX_PAIRS_ELEMS: usize = 1 << 22;
+
+/// A classifier on support vectors, of which a linear kernel makes one row of weights for each pair
+/// of classes, in the order 0 and 1, 0 and 2, ..., 1 and 2: positive where the first of the two has
+/// the vote. Votes are the recipient's to count, as probabilities are to be made of them (LIBSVM:
+/// Chang and Lin, 2011, section 6).
+fn pairs(node: &NodeProto) -> Result<Found, Refused> {
+    if node.text("kernel_type", "LINEAR") != "LINEAR" {
+        return Err("its kernel is not linear, and no layer here computes it".into());
+    }
+    let classes = labels(node);
+    let coefficients = node.reals("coefficients").unwrap_or_default();
+    let rho = node.reals("rho").unwrap_or_default();
+    let votes = vec![node.op_type.clone()];
+    let sizes = node.integers("vectors_per_class").unwrap_or(&[]).iter();
+    let sizes: Option<Vec<usize>> = sizes.map(|&size| usize::try_from(size).ok()).collect();
+    let sizes = sizes.ok_or("it has a negative number of support vectors")?;
+    let wrong = "its support vectors, coefficients and summands are not as many as its classes ask";
+    if classes < 2 || sizes.len() != classes {
+        return Err(wrong.into());
+    }
+    let count = sizes.iter().try_fold(0_usize, |sum, &size| sum.checked_add(size)).ok_or(wrong)?;
+    let vectors = node.reals("support_vectors").unwrap_or_default();
+    let inputs = vectors.len().checked_div(count).filter(|inputs| inputs * count == vectors.len());
+    let inputs = inputs.filter(|&inputs| inputs > 0).ok_or(wrong)?;
+    let outputs = classes.checked_mul(classes - 1).ok_or(wrong)? / 2;
+    let elems = outputs.checked_mul(inputs).filter(|&elems| elems <= MAX_PAIRS_ELEMS);
+    let mut values = Vec::with_capacity(elems.ok_or("it has too many pairs of classes")?);
+    if rho.len() != outputs || Some(coefficients.len()) != count.checked_mul(classes - 1) {
+        return Err(wrong.into());
+    }
+    // Where the vectors of each class begin.
+    let starts: Vec<usize> =
+        sizes.iter().scan(0, |next, size| Some(core::mem::replace(next, *next + size))).collect();
+    for (first, (&start, &size)) in starts.iter().zip(&sizes).enumerate() {
+        for (second, (&other_start, &other_size)) in
+            starts.iter().zip(&sizes).enumerate().skip(first + 1)
+        {
+            // A class has a row of coefficients for each of the others.
+            let own = (start..start + size).map(|vector| (second - 1, vector));
+            let other = (other_start..other_start + other_size).map(|vector| (first, vector));
+            let mut row = vec![0.0; inputs];
+            for (against, vector) in own.chain(other) {
+                let coefficient = coefficients.get(against * count + vector).ok_or(wrong)?;
+                let vector = vectors.iter().skip(vector * inputs);
+                row.iter_mut().zip(vector).for_each(|(sum, value)| *sum += coefficient * value);
+            }
+            values.extend(row);
+        }
+    }
+    let weights = Tensor::new(vec![outputs, inputs], values).ok_or(wrong)?;
+    Ok((Op::Dense { weights, bias: Some(rho) }, vec![votes.clone(), votes]))
+}
+
+/// How many classes a node names.
+fn labels(node: &NodeProto) -> usize {
+    let count = |name: &str| {
+        node.find(name).map_or(0, |labels| labels.ints.len().max(labels.strings.len()))
+    };
+    count("classlabels_ints").max(count("classlabels_strings"))
 }
 
 /// A regression on support vectors, of which a linear kernel makes one row of weights.

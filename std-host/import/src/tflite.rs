@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 
 use super::function::Function;
-use super::graph::{self, Graph, Layout, Node, Op, Tensor, ValueId};
+use super::graph::{self, Graph, Layout, Node, Op, Picked, Tensor, ValueId};
 use super::pad::{self, Pads};
 use super::steps::Steps;
-use super::tflite_options::{fused, told};
+use super::tflite_options::{fused, sliced, told};
 use super::tflite_schema::{
     Buffer, ConcatOptions, FLOAT32, GeluOptions, IDENTIFIER, LeakyOptions, Operator, OperatorCode,
     Options, ReducerOptions, SoftmaxOptions, SubGraph, TensorInfo, operator_name, root,
@@ -183,6 +183,16 @@ impl<'a> File<'a> {
             let (name, op_type) = (name.clone(), op_type.clone());
             Node { name, op_type, op, inputs, output }
         };
+        if op_type == "SPLIT"
+            && let Some((axis, input)) = self.split(&inputs)?
+        {
+            for (part, &output) in outputs.iter().enumerate() {
+                let picked = Picked::Part { part, count: outputs.len() };
+                let (output, op) = (self.index(output)?, Op::Pick { axis, picked });
+                read.nodes.push(node(op, vec![input], output));
+            }
+            return Ok(());
+        }
         let (op, mut data) = match self.read(&op_type, operator, (&inputs, output), read) {
             Ok(Some(found)) => found,
             // A constant.
@@ -277,8 +287,10 @@ impl<'a> File<'a> {
         }
         let steps = of(output, "its result")?;
         let taken = input.map(|input| of(input, "what it takes")).transpose()?.flatten();
-        let passes =
-            matches!(op, Op::Identity | Op::Reshape { .. } | Op::Transpose(_) | Op::MaxPool(_));
+        let passes = matches!(
+            op,
+            Op::Identity | Op::Reshape { .. } | Op::Transpose(_) | Op::MaxPool(_) | Op::Pick { .. }
+        );
         Ok(steps.filter(|_| !(passes && steps == taken)))
     }
 
@@ -307,6 +319,17 @@ impl<'a> File<'a> {
             }
             _ => Err("it pads other dimensions than rows and columns".into()),
         }
+    }
+
+    /// Along which dimension a value is divided into equal parts, and the value, if it is of real
+    /// numbers and the dimension is told.
+    fn split(&self, inputs: &[i32]) -> Result<Option<(i64, ValueId)>, GraphError> {
+        let &[axis, input] = inputs else { return Ok(None) };
+        let (axis, input) = (self.index(axis)?, self.index(input)?);
+        let real = self.tensor(input)?.kind()?.unwrap_or(FLOAT32) == FLOAT32;
+        let computed = !self.is_constant(input)?;
+        let axis = self.integers(axis)?.filter(|_| real && computed);
+        Ok(axis.and_then(|axis| Some((*axis.first()?, input))))
     }
 
     /// The operation and its computed inputs.
@@ -397,6 +420,17 @@ impl<'a> File<'a> {
                 }
                 _ => return Err("it moves the batch".into()),
             },
+            "STRIDED_SLICE" => {
+                let computed = "where it begins, ends, or goes is computed";
+                let told = [constants(1)?, constants(2)?, constants(3)?];
+                let [Some(begins), Some(ends), Some(steps)] = told else {
+                    return Err(computed.into());
+                };
+                match sliced(operator, &dims(self.tensor(first)?)?, [&begins, &ends, &steps])? {
+                    Some((axis, picked)) => Op::Pick { axis, picked },
+                    None => Op::Identity,
+                }
+            }
             "MEAN" => {
                 let keep = told(operator.reducer_options()?, ReducerOptions::keep_dims)?;
                 let axes = constants(1)?.filter(|axes| !axes.is_empty());

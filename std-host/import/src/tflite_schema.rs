@@ -152,6 +152,7 @@ table! {
         4 concat_options: ConcatOptions<'a>,
         4 gelu_options: GeluOptions<'a>,
         4 softmax_options: SoftmaxOptions<'a>,
+        4 slice_options: SliceOptions<'a>,
     }
 }
 
@@ -169,6 +170,20 @@ table! {
     LeakyOptions {
         /// The slope.
         0 alpha: f32,
+    }
+}
+
+table! {
+    /// Options of `STRIDED_SLICE`: a bit for each dimension.
+    SliceOptions {
+        /// Whose beginning is not told.
+        0 begin_mask: i32,
+        /// Whose end is not told.
+        1 end_mask: i32,
+        2 ellipsis_mask: i32,
+        3 new_axis_mask: i32,
+        /// Which goes with the one element that is picked.
+        4 shrink_axis_mask: i32,
     }
 }
 

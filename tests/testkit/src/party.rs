@@ -116,7 +116,7 @@ impl Setup {
         let mut counter = Counter { next: self.next, ..Counter::default() };
         let mut traffic = Traffic::default();
         let io = Counting::new(device_end.clone());
-        let device = self.device(io, &identity, &mut counter, input, &mut traffic);
+        let device = self.device::<_, C, LAYERS>(io, &identity, &mut counter, input, &mut traffic);
         let corrections = self.corrections::<C>();
         let host = self.host(host_end.clone(), host_end.clone(), &corrections);
         // An error ends the test at once: the other side would wait for ever.
@@ -143,7 +143,9 @@ impl Setup {
             Counter { next: self.next, witness: Some(Rc::clone(&sent)), ..Counter::default() };
         let identity = self.identity::<C>();
         let (io, mut traffic) = (Counting::new(io), Traffic::default());
-        let result = run(self.device(io, &identity, &mut counter, input, &mut traffic));
+        // A device has room for few.
+        let device = self.device::<_, C, 8>(io, &identity, &mut counter, input, &mut traffic);
+        let result = run(device);
         let (sent, Counter { next, sent_before_consumed, .. }) = (sent.take(), counter);
         DeviceRun { result, sent, next, sent_before_consumed }
     }
@@ -157,8 +159,8 @@ impl Setup {
         HostRun { result, sent: sent.take() }
     }
 
-    /// The device's side of one session.
-    async fn device<T: Read + Write, C: Rounds>(
+    /// The side of a device that has room for `L` layers, of one session.
+    async fn device<T: Read + Write, C: Rounds, const L: usize>(
         &self,
         io: Counting<T>,
         identity: &Identity<C>,
@@ -167,7 +169,7 @@ impl Setup {
         traffic: &mut Traffic,
     ) -> Result<Vec<u32>, SessionError> {
         let policy = Policy { inputs: Some(self.model.network.inputs()), ..policy(self.answer) };
-        let mut network = Network::<LAYERS>::default();
+        let mut network = Network::<L>::default();
         let mut connected = p0::connect(io, identity, policy, &mut network).await?;
         traffic.handshake = connected.io_mut().take();
         let mut answer = [0; MAX_OUTPUTS];

@@ -104,9 +104,45 @@ fn support_vectors_with_a_linear_kernel_are_one_row() {
     };
     refused(text("kernel_type", "RBF"), "kernel is not linear");
     refused(int("one_class", 1), "answers with a sign");
-    let classifier = ml("SVMClassifier", "x", &["l", "y"], vec![]);
-    let error = read(vec![classifier], "y").unwrap_err().to_string();
-    assert!(error.contains("ai.onnx.ml.SVMClassifier `SVMClassifier`: its classes"), "{error}");
+}
+
+/// Three classes with two, one and one vectors: pairs 0 and 1, 0 and 2, 1 and 2.
+#[test]
+fn classifiers_on_linear_support_vectors_have_a_row_for_each_pair() {
+    let vectors = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0];
+    // Rows: against the first and against the second of the other classes.
+    let coefficients = [0.5, 0.25, -0.75, -1.0, 2.0, 3.0, -5.0, 4.0];
+    let told = |extra: Vec<AttributeProto>| {
+        let all = vec![
+            ints("classlabels_ints", &[0, 1, 2]),
+            ints("vectors_per_class", &[2, 1, 1]),
+            reals("support_vectors", &vectors),
+            reals("coefficients", &coefficients),
+            reals("rho", &[0.5, -0.5, 1.5]),
+        ];
+        ml("SVMClassifier", "x", &["l", "y"], all.into_iter().chain(extra).collect())
+    };
+    let classifier = || told(vec![text("kernel_type", "LINEAR")]);
+    let chain = read(vec![classifier()], "y").unwrap();
+    assert_eq!(chain.left_off, ["SVMClassifier"]);
+    let x = [2.0_f32, -1.0, 3.0];
+    let dot =
+        |at: usize| (0..3).map(|k| f64::from(vectors[at * 3 + k]) * f64::from(x[k])).sum::<f64>();
+    let right = [
+        0.5 * dot(0) + 0.25 * dot(1) - 0.75 * dot(2) + 0.5,
+        2.0 * dot(0) + 3.0 * dot(1) - dot(3) - 0.5,
+        -5.0 * dot(2) + 4.0 * dot(3) + 1.5,
+    ];
+    let found = chain.infer(&x);
+    assert!(found.iter().zip(right).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?} {right:?}");
+    let refused = |node: NodeProto, what: &str| {
+        let error = read(vec![node], "y").unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+    };
+    refused(told(vec![text("kernel_type", "RBF")]), "kernel is not linear");
+    let mut few = classifier();
+    few.attribute.retain(|attribute| attribute.name != "rho");
+    refused(few, "not as many as its classes ask");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! files.
 use prost::Message as _;
 use sharelet_import::function::Function;
-use sharelet_import::graph::{Graph, Layout, Op, Padding, Pool, Tensor};
+use sharelet_import::graph::{Graph, Layout, Op, Padding, Picked, Pool, Tensor};
 use sharelet_import::onnx_proto::{AttributeProto, ModelProto, NodeProto, TensorProto};
 use sharelet_import::{onnx, tflite};
 use sharelet_testkit::assert_matches;
@@ -270,6 +270,24 @@ fn tflite_pools_sums_and_dimensions() {
     for (found, expected) in cases {
         assert_eq!(found, expected);
     }
+    let slice = |begin: [i32; 4], end: [i32; 4], step: [i32; 4], masks: &[(usize, u32)]| {
+        let bounds = [begin, end, step].iter().map(|bounds| integers(bounds)).collect();
+        flat_ops(45, &[0, 1, 2, 3], &[1, 3, 6, 2], options(&[], masks), bounds)
+    };
+    let rows = slice([0, 2, 0, 0], [1, 5, 6, 2], [1; 4], &[]);
+    let picked = Picked::Slice { start: 2, end: 5, step: 1 };
+    assert_eq!(rows, [Op::Pick { axis: 1, picked }]);
+    // The beginning of columns and the end of channels are not told; the last row goes.
+    let last = slice([0, -1, 3, 0], [1, 0, 6, 0], [1; 4], &[(0, 4), (1, 8), (4, 2)]);
+    assert_eq!(last, [Op::Pick { axis: 1, picked: Picked::One(-1) }]);
+    assert_eq!(slice([0; 4], [1, 8, 6, 2], [1; 4], &[]), [Op::Identity]);
+    for (begin, masks) in [([0, 1, 1, 0], &[][..]), ([1, 0, 0, 0], &[]), ([0; 4], &[(2, 1)])] {
+        let [Op::Unsupported { .. }] = slice(begin, [1, 8, 6, 2], [1; 4], masks)[..] else {
+            panic!("{begin:?} is not refused");
+        };
+    }
+    let halves = flat_ops(49, &[1, 0], &[1, 8, 3, 2], vec![], vec![integers(&[2])]);
+    assert_eq!(halves, [Op::Pick { axis: 2, picked: Picked::Part { part: 0, count: 1 } }]);
     let softmax = Op::Softmax { axis: -1, trailing: false, log: true };
     for (kind, op) in [(25, Op::Last), (50, softmax)] {
         assert_eq!(flat_ops(kind, &[0], &[1, 8, 6, 2], vec![], vec![]), [op], "{kind}");

@@ -476,6 +476,37 @@ fn cells_begin_with_values_of_a_computed_size() {
     });
 }
 
+/// What PyTorch writes of `x.view(x.size(0), -1)` says where the batch is.
+#[test]
+fn dimensions_that_begin_with_the_batch_are_known() {
+    let constants = vec![
+        TensorProto { dims: vec![], ..shape("none", &[0]) },
+        shape("front", &[0]),
+        shape("rest", &[-1]),
+        random("w", &[(STEPS * INPUTS + 4) as i64, 2], 1, 1.0),
+        random("u", &[(STEPS * INPUTS) as i64, 4], 2, 1.0),
+    ];
+    let [w, u] = [3, 4].map(|at| wide(&constants[at]));
+    let nodes = vec![
+        node("Shape", &["x"], "size"),
+        node("Gather", &["size", "none"], "batch"),
+        node("Unsqueeze", &["batch", "front"], "one"),
+        with(node("Concat", &["one", "rest"], "shape"), vec![int("axis", 0)]),
+        node("Reshape", &["x", "shape"], "flat"),
+        node("MatMul", &["flat", "u"], "h"),
+        node("Relu", &["h"], "r"),
+        with(node("Concat", &["flat", "r"], "both"), vec![int("axis", 1)]),
+        node("MatMul", &["both", "w"], "y"),
+    ];
+    let file = of_steps([STEPS as i64, INPUTS as i64], nodes, constants);
+    right(("a view", false), &file, STEPS * INPUTS, |x| {
+        let hidden = (0..4).map(|at| x.iter().enumerate().map(|(k, x)| x * u[k * 4 + at]).sum());
+        let hidden = hidden.map(|value: f64| value.max(0.0));
+        let both: Vec<f64> = x.iter().copied().chain(hidden).collect();
+        (0..2).map(|at| both.iter().enumerate().map(|(k, x)| x * w[k * 2 + at]).sum()).collect()
+    });
+}
+
 /// Axes are those of the file, also where a dimension of one element, an unknown one or the batch
 /// lies before them.
 #[test]

@@ -135,7 +135,7 @@ tflite_window: graph kernel tflite_schema error
 walk: graph error steps
 window: graph form
 dims: graph error form window
-onnx: graph pad onnx_proto error onnx_batch onnx_external onnx_fold onnx_ml onnx_node onnx_opset \
+onnx: cell graph pad onnx_proto error onnx_batch onnx_external onnx_fold onnx_ml onnx_node onnx_opset \
     onnx_order onnx_pick onnx_recurrent onnx_steps onnx_tensor
 narrow: scales
 pool_first: layer
