@@ -135,8 +135,8 @@ tflite_window: graph kernel tflite_schema error
 walk: graph error steps
 window: graph form
 dims: graph error form window
-onnx: cell graph pad onnx_proto error onnx_batch onnx_external onnx_fold onnx_ml onnx_node onnx_opset \
-    onnx_order onnx_pick onnx_recurrent onnx_steps onnx_tensor
+onnx: cell graph pad onnx_proto error onnx_batch onnx_external onnx_fold onnx_ml onnx_node \
+    onnx_opset onnx_order onnx_pick onnx_recurrent onnx_steps onnx_tensor
 narrow: scales
 pool_first: layer
 tflite: function graph pad tflite_schema error steps tflite_options tflite_steps tflite_tensor \
