@@ -63,7 +63,7 @@ pub fn handshake<T: Serialize>(kind: Kind, message: &T) -> Vec<u8> {
 
 /// A host's welcome.
 pub fn welcome<const L: usize>(network: &Network<L>, model_seed: &[u8; 32]) -> Vec<u8> {
-    let mut body = [0; MOST_BYTES];
+    let mut body = vec![0; control::max_welcome_bytes(L)];
     let used = control::emit_welcome(network, model_seed, &MASKED_ID, &mut body).expect("fits");
     frame(Kind::Welcome, 0, &body[..used])
 }
