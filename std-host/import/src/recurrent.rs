@@ -22,7 +22,7 @@ const MAX_LAYERS: usize = 250;
 const MAX_ELEMS: usize = 1 << 24;
 
 /// Why a cell is not computed.
-pub(super) const APART: &str = "it is unrolled, and a network has at most 255 layers: 22 steps of \
+pub(super) const APART: &str = "it is unrolled, and a network has at most 250 layers: 22 steps of \
                                 an LSTM, 20 of a GRU, 83 of an RNN, fewer of cells with very many \
                                 weights, of a sequence whose dimensions the file states and which \
                                 fits the weights; make sequence or cell smaller";

@@ -20,7 +20,7 @@ use sharelet_core::shape::Part;
 use sharelet_link::files::{FileError, write_file};
 
 /// The most layers a model on the host may have.
-pub const MAX_LAYERS: usize = 255;
+pub const MAX_LAYERS: usize = 250;
 
 /// Version of the model file that this program writes and reads.
 pub const FILE_VERSION: u16 = 3;

@@ -577,7 +577,7 @@ async fn a_device_names_what_a_host_does_wrong() {
             10,
         ),
         (
-            vec![welcome(&deep::<300>(260))],
+            vec![welcome(&deep::<255>(252))],
             SessionError::Network(NetworkError::TooManyLayers {
                 limit: sharelet_model::MAX_LAYERS,
             }),

@@ -399,7 +399,7 @@ fn cells_that_are_not_computed_are_refused() {
     says(&refused(vec![int("input_forget", 1)], true, 4), "one gate for input and forget");
     says(&refused(vec![text("direction", "sideways")], true, 4), "its direction is not known");
     says(&refused(vec![], false, 4), "export with the batch first");
-    says(&refused(vec![], true, 23), "at most 255 layers");
+    says(&refused(vec![], true, 23), "at most 250 layers");
     says(&refused(vec![int("hidden_size", 0)], true, 4), "LSTM");
 }
 
