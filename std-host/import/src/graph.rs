@@ -373,6 +373,20 @@ impl Node {
 }
 
 impl Graph {
+    /// The number of a value that there is not.
+    #[must_use]
+    pub fn next_value(&self) -> ValueId {
+        let values = self.nodes.iter().flat_map(|node| node.inputs.iter().chain([&node.output]));
+        values.fold(self.input, |most, &value| most.max(value)).saturating_add(1)
+    }
+
+    /// The same network of other nodes, with another value as its output.
+    #[must_use]
+    pub fn with(&self, nodes: Vec<Node>, output: ValueId) -> Self {
+        let (name, input_dims) = (self.name.clone(), self.input_dims.clone());
+        Self { name, input_dims, output, nodes, ..*self }
+    }
+
     /// Indices of the nodes that a value depends on, in the order of the file.
     #[must_use]
     pub fn needed(&self, value: ValueId) -> Vec<usize> {

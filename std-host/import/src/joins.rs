@@ -3,11 +3,12 @@
 
 use sharelet_core::shape::{Shape, Window};
 
-use super::dims::{self, Forms};
+use super::dims::Forms;
 use super::fold::{Factors, greatest_divisor};
 use super::form::{self, Form};
 use super::graph::{Graph, Layout, Node, Op, ValueId};
 use super::layer::Map;
+use super::rewrite::{self, Made};
 
 /// Why a concatenation, or a part of a value, is not computed.
 pub(super) const APART: &str = "it joins or picks values of unknown dimensions, or that lie \
@@ -20,25 +21,12 @@ const MAX_ELEMS: usize = 1 << 23;
 /// The graph with sums in the place of what joins values, and maps in that of what picks some;
 /// `None` if there is none.
 pub(super) fn summed(graph: &Graph, answer: ValueId) -> Option<Graph> {
-    let needed = graph.needed(answer);
-    let needed = || needed.iter().filter_map(|&index| graph.nodes.get(index));
-    if !needed().any(|node| matches!(node.op, Op::Concat { .. } | Op::Pick { .. })) {
-        return None;
-    }
-    let forms = dims::known(graph, needed());
-    let values = graph.nodes.iter().flat_map(|node| node.inputs.iter().chain([&node.output]));
-    let mut next = values.chain([&graph.input]).max()? + 1;
-    let (mut nodes, mut left) = (Vec::new(), MAX_ELEMS);
-    for node in needed() {
-        let mut joins = Joins { forms: &forms, layout: graph.layout, left: &mut left };
-        let sum = joins.sum(node, &mut next);
-        match sum.or_else(|| Some(vec![joins.pick(node)?])) {
-            Some(made) => nodes.extend(made),
-            None => nodes.push(node.clone()),
-        }
-    }
-    let (name, input_dims) = (graph.name.clone(), graph.input_dims.clone());
-    Some(Graph { name, input_dims, output: answer, nodes, ..*graph })
+    let is_one = |op: &Op| matches!(op, Op::Concat { .. } | Op::Pick { .. });
+    let mut left = MAX_ELEMS;
+    rewrite::rewritten(graph, answer, is_one, |node, forms, made| {
+        let mut joins = Joins { forms, layout: graph.layout, left: &mut left };
+        joins.sum(node, made).or_else(|| joins.pick(node, made))
+    })
 }
 
 struct Joins<'g> {
@@ -50,40 +38,29 @@ struct Joins<'g> {
 
 impl Joins<'_> {
     /// The nodes that stand for one that joins values.
-    fn sum(&mut self, node: &Node, next: &mut ValueId) -> Option<Vec<Node>> {
+    fn sum(&mut self, node: &Node, made: &mut Made) -> Option<()> {
         let Op::Concat { axis } = node.op else { return None };
         let forms = self.forms;
         let parts: Vec<&Form> =
             node.inputs.iter().map(|input| forms.get(input)).collect::<Option<_>>()?;
         let whole = forms.get(&node.output)?;
-        let maps = self.maps(&parts, whole, axis)?;
-        let mut nodes: Vec<Node> = Vec::new();
-        let mut sum: Option<ValueId> = None;
-        let last = maps.len().checked_sub(1)?;
-        let mut fresh = || {
-            *next += 1;
-            *next - 1
-        };
-        for (index, (map, &input)) in maps.into_iter().zip(&node.inputs).enumerate() {
+        let mut maps = self.maps(&parts, whole, axis)?.into_iter().zip(&node.inputs);
+        let part = |made: &mut Made, (map, input): (Map, &ValueId)| {
             let bias = vec![0.0; usize::from(map.shape.outputs())];
             let op = Op::Mapped { map, bias, form: whole.clone() };
-            let output = if last == 0 { node.output } else { fresh() };
-            nodes.push(Node { op, inputs: vec![input], output, ..node.clone() });
-            sum = Some(match sum {
-                None => output,
-                Some(before) => {
-                    let both = if index == last { node.output } else { fresh() };
-                    let inputs = vec![before, output];
-                    nodes.push(Node { op: Op::Add, inputs, output: both, ..node.clone() });
-                    both
-                }
-            });
+            made.push(node, op, vec![*input])
+        };
+        let mut sum = part(made, maps.next()?);
+        for next in maps {
+            let next = part(made, next);
+            sum = made.push(node, Op::Add, vec![sum, next]);
         }
-        Some(nodes)
+        made.end(node, Op::Identity, vec![sum]);
+        Some(())
     }
 
     /// The node that stands for one that picks elements.
-    fn pick(&mut self, node: &Node) -> Option<Node> {
+    fn pick(&mut self, node: &Node, made: &mut Made) -> Option<()> {
         let Op::Pick { axis, picked } = &node.op else { return None };
         let form = self.forms.get(node.inputs.first()?)?;
         let found = picked.of(form.along(*axis)?)?;
@@ -92,7 +69,8 @@ impl Joins<'_> {
         let places: Vec<_> = sources.iter().enumerate().map(|(to, &from)| (to, from)).collect();
         let map = self.ones(&places, [sources.len(), form.width()?], pixels)?;
         let bias = vec![0.0; sources.len()];
-        Some(Node { op: Op::Mapped { map, bias, form: whole }, ..node.clone() })
+        made.end(node, Op::Mapped { map, bias, form: whole }, node.inputs.clone());
+        Some(())
     }
 
     /// The maps that put each part at its place.

@@ -3,41 +3,31 @@
 
 use sharelet_core::shape::{Shape, TILE_ELEMS};
 
-use super::dims::{self, Forms};
+use super::dims::Forms;
 use super::form::Form;
 use super::graph::{Graph, Layout, Node, Op, Padding, Pool, ValueId};
 use super::layer::{Map, count};
+use super::rewrite::{self, Made};
 
 /// Weights of all maps, at most.
 const MAX_ELEMS: usize = 1 << 23;
 
-/// The graph with means that are layers; `None` if all of them are.
+/// The graph with means that are layers; `None` if there are none.
 pub(super) fn divided(graph: &Graph, answer: ValueId) -> Option<Graph> {
-    let needed = graph.needed(answer);
-    let needed = || needed.iter().filter_map(|&index| graph.nodes.get(index));
-    if !needed().any(|node| matches!(node.op, Op::Mean { .. } | Op::AveragePool(Pool::WHOLE))) {
-        return None;
-    }
-    let forms = dims::known(graph, needed());
-    let values = graph.nodes.iter().flat_map(|node| node.inputs.iter().chain([&node.output]));
-    let mut next = values.chain([&graph.input]).max()? + 1;
-    let (mut nodes, mut found, mut left) = (Vec::new(), false, MAX_ELEMS);
-    for node in needed() {
-        let made = mean(node, (&forms, graph.layout), &mut next, &mut left);
-        found |= made.is_some();
-        nodes.extend(made.unwrap_or_else(|| vec![node.clone()]));
-    }
-    let (name, input_dims) = (graph.name.clone(), graph.input_dims.clone());
-    found.then_some(Graph { name, input_dims, output: answer, nodes, ..*graph })
+    let is_one = |op: &Op| matches!(op, Op::Mean { .. } | Op::AveragePool(Pool::WHOLE));
+    let mut left = MAX_ELEMS;
+    rewrite::rewritten(graph, answer, is_one, |node, forms, made| {
+        mean(node, (forms, graph.layout), made, &mut left)
+    })
 }
 
-/// The nodes that stand for a mean; none if it is a layer as it is, or cannot be one.
+/// Makes the nodes that stand for a mean; none if it is a layer as it is, or cannot be one.
 fn mean(
     node: &Node,
     (forms, layout): (&Forms, Layout),
-    next: &mut ValueId,
+    made: &mut Made,
     left: &mut usize,
-) -> Option<Vec<Node>> {
+) -> Option<()> {
     let form = forms.get(node.inputs.first()?)?;
     let whole = form.image(layout);
     let size = match &node.op {
@@ -55,7 +45,8 @@ fn mean(
         }
     };
     let (Some(size), Some(image)) = (size, whole) else {
-        return Some(vec![Node { op: mapped(form, &axes, left)?, ..node.clone() }]);
+        made.end(node, mapped(form, &axes, left)?, node.inputs.clone());
+        return Some(());
     };
     // A row of pixels of several channels is one of single words.
     let words = if image.interleaved { image.channels } else { 1 };
@@ -78,13 +69,13 @@ fn mean(
     let rest = (rows / part.0, columns / part.1);
     let small = rest.0 <= side && rest.1 <= side && rest.0 * rest.1 <= TILE_ELEMS;
     if part == (1, 1) || !fits(part) || !small {
-        return Some(vec![Node { op: mapped(form, &axes, left)?, ..node.clone() }]);
+        made.end(node, mapped(form, &axes, left)?, node.inputs.clone());
+        return Some(());
     }
     let pool = Pool { size: Some(part), stride: part, padding: Padding::NONE, ..Pool::WHOLE };
-    let output = *next;
-    *next += 1;
-    let first = Node { op: Op::AveragePool(pool), output, ..node.clone() };
-    Some(vec![first, Node { inputs: vec![output], ..node.clone() }])
+    let parts = made.push(node, Op::AveragePool(pool), node.inputs.clone());
+    made.end(node, node.op.clone(), vec![parts]);
+    Some(())
 }
 
 /// A mean over any dimensions.

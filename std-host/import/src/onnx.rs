@@ -15,6 +15,7 @@ use super::onnx_fold::Constants;
 use super::onnx_ml::DOMAIN;
 use super::onnx_node::Found;
 use super::onnx_proto::{DOUBLE, FLOAT, GraphProto, ModelProto, NodeProto, ValueInfoProto};
+use super::onnx_sizes::{List, Sizes};
 use super::onnx_steps::Quantised;
 use super::pad::{self, Pads};
 use crate::error::{GraphError, Refused};
@@ -74,14 +75,11 @@ struct Reader<'a> {
     batches: Batches,
     /// The size of the batch, where the file states it.
     batch: Option<i64>,
-    /// Numbers that values are made of which nobody knows how many there are.
-    uniform: HashMap<&'a str, f64>,
+    sizes: Sizes<'a>,
+    /// Inputs with a batch.
+    batched: HashSet<ValueId>,
     /// Weights of cells so far.
     cells_elems: usize,
-    /// Dimensions of values of which the batch is the first.
-    shapes: HashSet<&'a str>,
-    /// Lists of dimensions of which the first is that of such a batch, written as zero.
-    lists: HashMap<&'a str, Vec<i64>>,
 }
 
 impl<'a> Reader<'a> {
@@ -95,6 +93,7 @@ impl<'a> Reader<'a> {
                 let value = self.value(&input.name);
                 inputs.push((value, input));
                 // What has one dimension has no batch: axes of what is made of it are not known.
+                self.batched.extend(rank(input).filter(|&rank| rank > 1).map(|_| value));
                 if rank(input) == Some(1) {
                     let reading = self.fresh();
                     self.values.insert(&input.name, reading);
@@ -196,17 +195,10 @@ impl<'a> Reader<'a> {
             return self.constants.fold(node, self.version);
         }
         let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
-        if standard && node.op_type == "Shape" && node.attribute.is_empty() {
-            let input = node.given(0).map(|name| self.value(name));
-            if input.is_some_and(|input| self.batches.of(input).is_none()) {
-                self.shapes.extend(node.output.iter().map(String::as_str));
-            }
-        }
-        if let Some(list) = Some(node).filter(|_| standard).and_then(|node| self.list(node)) {
-            self.lists.extend(node.output.first().map(|name| (name.as_str(), list)));
-        }
-        if let Some(value) = Some(node).filter(|_| standard).and_then(|node| self.same(node)) {
-            self.uniform.extend(node.output.iter().map(|name| (name.as_str(), value)));
+        if let Some(first) = Some(node).filter(|_| standard).and_then(|node| node.given(0)) {
+            // A constant is not a value, and none is made of it.
+            let taken = self.values.get(first).copied().unwrap_or(ValueId::MAX);
+            self.sizes.note(node, &self.constants, taken);
         }
         let several = match node.op_type.as_str() {
             "Slice" | "Gather" | "Split" if standard => Some(self.pick(node)),
@@ -303,17 +295,12 @@ impl<'a> Reader<'a> {
             self.note(node, 0, batch);
             return Ok((op, vec![input], vec![vec![]]));
         }
-        let listed = node.given(1).and_then(|name| self.lists.get(name)).cloned();
+        let data = node.given(0).filter(|name| !self.constants.has(name));
         let shape = self.constants.integers(node.given(1)).map(<[i64]>::to_vec);
-        if let ("Reshape", Some(shape)) = (node.op_type.as_str(), shape.or(listed.clone()))
-            && let Some(input) = node.given(0).filter(|name| !self.constants.has(name))
-        {
+        let shape = shape.or_else(|| self.listed(node));
+        if let ("Reshape", Some(input), Some(shape)) = (node.op_type.as_str(), data, shape) {
             onnx_opset::check(node, self.version)?;
             let input = self.value(input);
-            // The batch's own size is no copy of another dimension.
-            if listed.is_some() && self.batches.of(input).is_some() {
-                return Err(ELSEWHERE.into());
-            }
             let (op, batch) = self.batches.reshaped(input, &shape, self.batch)?;
             self.note(node, 0, batch);
             return Ok((op, vec![input], vec![vec![]]));
@@ -335,48 +322,13 @@ impl<'a> Reader<'a> {
         Ok((op, inputs, vec![vec![]]))
     }
 
-    /// Dimensions that begin with the batch's own, and go on with what is told, as `view(x.size(0),
-    /// -1)` is written: zero stands for the batch.
-    fn list(&self, node: &NodeProto) -> Option<Vec<i64>> {
-        let first = node.given(0)?;
-        match node.op_type.as_str() {
-            "Gather" if self.shapes.contains(first) => {
-                let places = self.constants.integers(node.given(1))?;
-                (places == [0]).then(|| vec![0])
-            }
-            "Unsqueeze" | "Squeeze" | "Cast" | "Identity" => self.lists.get(first).cloned(),
-            "Concat" => {
-                let begin = self.lists.get(first).filter(|list| **list == [0])?;
-                let rest = node.input.iter().skip(1);
-                let rest = rest.map(|name| self.constants.integers(Some(name)));
-                Some([begin.clone(), rest.collect::<Option<Vec<&[i64]>>>()?.concat()].concat())
-            }
-            _ => None,
-        }
-    }
-
-    /// The number that a node of a size which is computed gives everywhere: what recurrent cells
-    /// begin with, for any batch.
-    fn same(&self, node: &NodeProto) -> Option<f64> {
-        let first = node.given(0)?;
-        let of = |constant: &Constant| match constant {
-            Constant::Float(tensor) => {
-                let (first, rest) = tensor.values.split_first()?;
-                rest.iter().all(|value| value == first).then_some(*first)
-            }
-            _ => None,
-        };
-        match node.op_type.as_str() {
-            "ConstantOfShape" => {
-                let value = node.find("value").and_then(|attribute| attribute.t.as_ref());
-                value.map_or(Some(0.0), |value| of(&onnx_tensor::constant(value).ok()?))
-            }
-            "Expand" | "Identity" | "Slice" | "Squeeze" | "Unsqueeze" | "Reshape" | "Transpose" => {
-                let known = self.constants.get(first).and_then(of);
-                known.or_else(|| self.uniform.get(first).copied())
-            }
-            _ => None,
-        }
+    /// The dimensions that a node reshapes to, if they begin with the batch: the value's own, which
+    /// has it first, or that of an input. Another value's first dimension may be no batch.
+    fn listed(&self, node: &NodeProto) -> Option<Vec<i64>> {
+        let List { of, dims } = self.sizes.of(node.given(1))?;
+        let input = *self.values.get(node.given(0)?)?;
+        let own = *of == input || self.batched.contains(of);
+        (own && self.batches.of(input).is_none()).then(|| dims.clone())
     }
 
     /// Notes where the batch of an output is.
@@ -420,7 +372,7 @@ impl<'a> Reader<'a> {
 
     /// A cell for each direction, and what it gives: of all steps, and of the last one.
     fn recurrent(&mut self, node: &'a NodeProto) -> Result<(), Refused> {
-        let uniform = |name: &str| self.uniform.get(name).copied();
+        let uniform = |name: &str| self.sizes.number(name);
         let (cells, first) = onnx_recurrent::read(node, &self.constants, uniform, self.version)?;
         let elems = |cell: &Cell| cell.weights.values.len() + cell.recurrent.values.len();
         self.cells_elems += cells.iter().map(elems).sum::<usize>();

@@ -27,8 +27,7 @@ pub(super) fn fused(graph: &Graph, answer: ValueId) -> Option<Graph> {
         return None;
     }
     let search = Search { graph, producers: graph::producers(&graph.nodes) };
-    let values = graph.nodes.iter().flat_map(|node| node.inputs.iter().chain([&node.output]));
-    let mut next = values.chain([&graph.input]).max()? + 1;
+    let mut next = graph.next_value();
     let (mut nodes, mut found) = (Vec::new(), false);
     for (index, node) in graph.nodes.iter().enumerate() {
         let function =
@@ -48,7 +47,7 @@ pub(super) fn fused(graph: &Graph, answer: ValueId) -> Option<Graph> {
             nodes.push(of(scale, output, node.output));
         }
     }
-    found.then(|| Graph { nodes, ..graph.clone() })
+    found.then(|| graph.with(nodes, graph.output))
 }
 
 struct Search<'g> {

@@ -10,12 +10,13 @@ use std::collections::HashMap;
 
 use sharelet_core::shape::{Shape, TILE_ELEMS, Window};
 
-use super::dims::{self, Forms};
+use super::dims::Forms;
 use super::form::Form;
 use super::function::Function;
 use super::graph::{self, Graph, Layout, Node, Op, ValueId};
 use super::layer::Map;
 use super::maps::Maps;
+use super::rewrite::{self, Made};
 
 /// Why a product is not computed.
 pub(super) const APART: &str = "it multiplies computed values; computed are squares, and products \
@@ -30,38 +31,39 @@ const MAX_ELEMS: usize = u16::MAX as usize / 2;
 pub(super) fn squared(graph: &Graph, answer: ValueId) -> Option<Graph> {
     let needed = graph.needed(answer);
     let needed = || needed.iter().filter_map(|&index| graph.nodes.get(index));
-    let is_one = |node: &Node| matches!(node.op, Op::Product | Op::Power(_));
     // A quantised product is rounded, and that is not computed.
-    if !needed().any(is_one) || needed().any(|node| matches!(node.op, Op::Round(_))) {
+    if needed().any(|node| matches!(node.op, Op::Round(_))) {
         return None;
     }
-    let values = graph.nodes.iter().flat_map(|node| node.inputs.iter().chain([&node.output]));
-    let mut products = Products {
-        graph,
-        forms: dims::known(graph, needed()),
-        producers: graph::producers(&graph.nodes),
-        uses: HashMap::from([(answer, 1)]),
-        bare: HashMap::new(),
-        next: values.chain([&graph.input]).max()? + 1,
-    };
+    let mut uses = Uses { counts: HashMap::from([(answer, 1)]), bare: HashMap::new() };
     for node in needed().filter(|node| gives_on(&node.op)) {
-        let before = node.inputs.first().map(|&input| products.bare(input));
-        products.bare.extend(before.map(|before| (node.output, before)));
+        let before = node.inputs.first().map(|&input| uses.bare(input));
+        uses.bare.extend(before.map(|before| (node.output, before)));
     }
     for node in needed().filter(|node| !gives_on(&node.op)) {
         for &input in &node.inputs {
-            *products.uses.entry(products.bare(input)).or_default() += 1;
+            *uses.counts.entry(uses.bare(input)).or_default() += 1;
         }
     }
-    let mut nodes = Vec::new();
-    for node in needed() {
-        match products.of(node) {
-            Some(made) => nodes.extend(made),
-            None => nodes.push(node.clone()),
-        }
+    let producers = graph::producers(&graph.nodes);
+    let is_one = |op: &Op| matches!(op, Op::Product | Op::Power(_));
+    rewrite::rewritten(graph, answer, is_one, |node, forms, made| {
+        Products { graph, forms, producers: &producers, uses: &uses }.of(node, made)
+    })
+}
+
+/// What takes each value.
+struct Uses {
+    counts: HashMap<ValueId, usize>,
+    /// Of what nodes give that give it on, the value before them.
+    bare: HashMap<ValueId, ValueId>,
+}
+
+impl Uses {
+    /// The value behind nodes that give it on.
+    fn bare(&self, value: ValueId) -> ValueId {
+        self.bare.get(&value).copied().unwrap_or(value)
     }
-    let (name, input_dims) = (graph.name.clone(), graph.input_dims.clone());
-    Some(Graph { name, input_dims, output: answer, nodes, ..*graph })
 }
 
 /// Whether a node gives the values on that it takes, in the same order.
@@ -157,12 +159,9 @@ fn valid(map: Map) -> Option<Map> {
 
 struct Products<'g> {
     graph: &'g Graph,
-    forms: Forms,
-    producers: HashMap<ValueId, usize>,
-    uses: HashMap<ValueId, usize>,
-    /// Of what nodes give that give it on, the value before them.
-    bare: HashMap<ValueId, ValueId>,
-    next: ValueId,
+    forms: &'g Forms,
+    producers: &'g HashMap<ValueId, usize>,
+    uses: &'g Uses,
 }
 
 /// A value, and the linear map of it that a factor is.
@@ -173,75 +172,60 @@ impl Products<'_> {
         self.producers.get(&value).and_then(|&index| self.graph.nodes.get(index))
     }
 
-    /// The value behind nodes that give it on.
-    fn bare(&self, value: ValueId) -> ValueId {
-        self.bare.get(&value).copied().unwrap_or(value)
-    }
-
     fn is_inner(&self, value: ValueId) -> bool {
-        value != self.graph.input && self.uses.get(&value) == Some(&1)
+        value != self.graph.input && self.uses.counts.get(&value) == Some(&1)
     }
 
-    /// The nodes that stand for a product or a second power; none if it is not computed.
-    fn of(&mut self, node: &Node) -> Option<Vec<Node>> {
-        let square = Op::Function(Function::SQUARE);
-        match (&node.op, node.inputs.as_slice()) {
-            (&Op::Power(2.0), &[input]) => {
-                Some(vec![Node { op: square, inputs: vec![input], ..node.clone() }])
-            }
-            (Op::Product, &[first, second]) if first == second => {
-                Some(vec![Node { op: square, inputs: vec![first], ..node.clone() }])
-            }
-            (Op::Product, &[first, second]) => {
-                let width = |value| self.forms.get(&value).and_then(Form::width);
-                match width(second) > width(first) {
-                    true => self.product(node, second, first),
-                    false => self.product(node, first, second),
-                }
-            }
-            _ => None,
+    /// Makes the nodes that stand for a product or a second power; none if it is not computed.
+    fn of(&self, node: &Node, made: &mut Made) -> Option<()> {
+        let (first, second) = match (&node.op, node.inputs.as_slice()) {
+            (&Op::Power(2.0), &[input]) => (input, input),
+            (Op::Product, &[first, second]) => (first, second),
+            _ => return None,
+        };
+        let form = |value: ValueId| self.forms.get(&value);
+        let alike = || form(first).zip(form(second)).is_some_and(|(a, b)| a.lies_as(b));
+        // Other dimensions of one value are no square of it.
+        if first == second || alike() && self.uses.bare(first) == self.uses.bare(second) {
+            made.end(node, Op::Function(Function::SQUARE), vec![first]);
+            return Some(());
+        }
+        let width = |value| form(value).and_then(Form::width);
+        match width(second) > width(first) {
+            true => self.product(node, second, first, made),
+            false => self.product(node, first, second, made),
         }
     }
 
     /// `second` has no more elements than `first`.
-    fn product(&mut self, node: &Node, first: ValueId, second: ValueId) -> Option<Vec<Node>> {
+    fn product(&self, node: &Node, first: ValueId, second: ValueId, made: &mut Made) -> Option<()> {
         let form = self.forms.get(&first)?.clone();
         let elems = form.width().filter(|elems| *elems <= MAX_ELEMS)?;
         let blocks = Blocks::of(&form, self.graph.layout)?;
         let sums = Form::plain(vec![elems.checked_mul(2)?]);
-        let same = self.forms.get(&second)?.lies_as(&form);
-        if same && self.bare(first) == self.bare(second) {
-            let square = Op::Function(Function::SQUARE);
-            return Some(vec![Node { op: square, inputs: vec![first], ..node.clone() }]);
-        }
-        let mut made = Made { node, next: self.next, nodes: Vec::new() };
         let mapped = |map, bias, form: &Form| Op::Mapped { map, bias, form: form.clone() };
-        let first = self.factor(first, blocks, 1.0)?;
-        let second = match same {
+        let second = match self.forms.get(&second)?.lies_as(&form) {
             true => self.factor(second, blocks, -1.0)?,
             false => {
                 let spread = self.spread(&form, second, blocks)?;
-                (self.bare(second), spread, vec![0.0; 2 * elems])
+                (self.uses.bare(second), spread, vec![0.0; 2 * elems])
             }
         };
-        let parts = [first, second]
-            .map(|(value, map, bias)| made.push(mapped(map, bias, &sums), vec![value]));
-        let sum = made.push(Op::Add, parts.to_vec());
-        let square = Op::Function(Function::SQUARE);
-        let squares = made.push(square, vec![sum]);
-        let quarters = mapped(blocks.quarters(1)?, vec![0.0; elems], &form);
-        let last = Node { op: quarters, inputs: vec![squares], ..node.clone() };
-        self.next = made.next;
-        Some(made.nodes.into_iter().chain([last]).collect())
+        let parts = [self.factor(first, blocks, 1.0)?, second]
+            .map(|(value, map, bias)| made.push(node, mapped(map, bias, &sums), vec![value]));
+        let sum = made.push(node, Op::Add, parts.to_vec());
+        let squares = made.push(node, Op::Function(Function::SQUARE), vec![sum]);
+        made.end(node, mapped(blocks.quarters(1)?, vec![0.0; elems], &form), vec![squares]);
+        Some(())
     }
 
     /// What gives both a factor and the same times `sign`: of the value itself, or of what the
     /// linear node before it takes.
     fn factor(&self, value: ValueId, blocks: Blocks, sign: f64) -> Option<Factor> {
-        let value = self.bare(value);
+        let value = self.uses.bare(value);
         let folded = self.producer(value).filter(|_| self.is_inner(value)).and_then(|node| {
             let linear = matches!(node.op, Op::Dense { .. } | Op::Convolution { .. });
-            let maps = Maps { forms: &self.forms, layout: self.graph.layout };
+            let maps = Maps { forms: self.forms, layout: self.graph.layout };
             let (map, bias) = maps.linear(node).ok().filter(|_| linear)?;
             let (map, bias) = doubled(&map, &bias, blocks, sign)?;
             Some((*node.inputs.first()?, map, bias))
@@ -302,20 +286,4 @@ fn doubled(map: &Map, bias: &[f64], blocks: Blocks, sign: f64) -> Option<(Map, V
     let (weights, bias) = (twice(&map.weights, each), twice(bias, pixels));
     let whole = usize::from(shape.outputs()) == 2 * channels * pixels;
     Some((valid(Map { shape, weights })?, bias)).filter(|_| whole)
-}
-
-/// Nodes that stand for one.
-struct Made<'n> {
-    node: &'n Node,
-    next: ValueId,
-    nodes: Vec<Node>,
-}
-
-impl Made<'_> {
-    fn push(&mut self, op: Op, inputs: Vec<ValueId>) -> ValueId {
-        let output = self.next;
-        self.next += 1;
-        self.nodes.push(Node { op, inputs, output, ..self.node.clone() });
-        output
-    }
 }

@@ -10,11 +10,13 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::cell::{Cell, Kind};
-use super::dims;
+use super::dims::Forms;
 use super::form::Form;
 use super::function::Function;
 use super::graph::{Graph, Node, Op, Tensor, ValueId};
 use super::products::Blocks;
+use super::rewrite::{self, Made};
+use super::rows::Rows;
 
 /// Layers of all steps, at most: as many as a network may have.
 const MAX_LAYERS: usize = 250;
@@ -29,56 +31,9 @@ pub(super) const APART: &str = "it is unrolled, and a network has at most 250 la
 
 /// The graph with the steps of cells in their place; `None` if there are none.
 pub(super) fn unrolled(graph: &Graph, answer: ValueId) -> Option<Graph> {
-    let needed = graph.needed(answer);
-    let needed = || needed.iter().filter_map(|&index| graph.nodes.get(index));
-    if !needed().any(|node| matches!(node.op, Op::Recurrent(_))) {
-        return None;
-    }
-    let forms = dims::known(graph, needed());
-    let values = graph.nodes.iter().flat_map(|node| node.inputs.iter().chain([&node.output]));
-    let mut made = Made {
-        next: values.chain([&graph.input]).max()? + 1,
-        nodes: Vec::new(),
-        results: HashMap::new(),
-        elems: 0,
-        layers: 0,
-    };
-    for node in needed() {
-        let of_steps = node.inputs.first().and_then(|input| made.results.get(input));
-        match (&node.op, of_steps.cloned()) {
-            (Op::Recurrent(cell), of_steps) => {
-                let input = node.inputs.first().and_then(|input| forms.get(input));
-                match input.and_then(|form| made.unroll(node, cell, form, of_steps)) {
-                    Some(()) => continue,
-                    None => made.nodes.push(node.clone()),
-                }
-            }
-            // What follows may take single steps.
-            (Op::Identity | Op::Squeeze(_) | Op::Unsqueeze(_) | Op::Transpose(_), Some(steps))
-                if moves_nothing(&node.op) =>
-            {
-                let form = forms.get(&node.output);
-                if form.and_then(|form| form.dims().first()) == Some(&steps.len()) {
-                    made.results.insert(node.output, steps);
-                }
-                made.nodes.push(node.clone());
-            }
-            (Op::Pick { axis: 1, picked }, Some(steps)) => {
-                let one = picked.of(steps.len()).filter(|picked| picked.len() == 1);
-                let value = one.and_then(|one| steps.get(*one.first()?).copied());
-                let mut node = node.clone();
-                if let (Some(value), Some(form)) = (value, forms.get(&node.output)) {
-                    let dims = form.dims().iter().map(|&dim| i64::try_from(dim).unwrap_or(-1));
-                    node.op = Op::Reshape { dims: Some(dims.collect()) };
-                    node.inputs = vec![value];
-                }
-                made.nodes.push(node);
-            }
-            _ => made.nodes.push(node.clone()),
-        }
-    }
-    let (name, input_dims) = (graph.name.clone(), graph.input_dims.clone());
-    Some(Graph { name, input_dims, output: answer, nodes: made.nodes, ..*graph })
+    let mut sequences = Sequences::default();
+    let is_one = |op: &Op| matches!(op, Op::Recurrent(_));
+    rewrite::rewritten(graph, answer, is_one, |node, forms, made| sequences.of(node, forms, made))
 }
 
 /// Whether a node gives on what it takes, in the same order.
@@ -96,30 +51,6 @@ enum Kept {
     Value(ValueId),
 }
 
-/// A matrix that is written row by row, of a vector of so many values.
-struct Rows {
-    columns: usize,
-    values: Vec<f64>,
-}
-
-impl Rows {
-    fn new(rows: usize, columns: usize) -> Self {
-        Self { columns, values: vec![0.0; rows * columns] }
-    }
-
-    fn set(&mut self, row: usize, column: usize, value: f64) {
-        if let Some(own) = self.values.get_mut(row * self.columns + column) {
-            *own = value;
-        }
-    }
-
-    /// The product with a vector.
-    fn times(&self, x: &[f64]) -> Vec<f64> {
-        let rows = self.values.chunks_exact(self.columns.max(1));
-        rows.map(|row| row.iter().zip(x).map(|(weight, x)| weight * x).sum()).collect()
-    }
-}
-
 /// Rows `from..from + count` of a matrix, times `factor`.
 fn rows(matrix: &Tensor, from: usize, count: usize, factor: f64) -> Rows {
     let columns = matrix.dims.last().copied().unwrap_or(0);
@@ -127,9 +58,9 @@ fn rows(matrix: &Tensor, from: usize, count: usize, factor: f64) -> Rows {
     Rows { columns, values: values.map(|value| factor * value).collect() }
 }
 
-struct Made {
-    next: ValueId,
-    nodes: Vec<Node>,
+/// What cells gave so far.
+#[derive(Default)]
+struct Sequences {
     /// The steps of what cells give, in the order of time.
     results: HashMap<ValueId, Rc<[ValueId]>>,
     /// Weights so far, and layers.
@@ -145,12 +76,33 @@ struct Step {
     width: usize,
 }
 
-impl Made {
-    fn push(&mut self, node: &Node, op: Op, inputs: Vec<ValueId>) -> ValueId {
-        let output = self.next;
-        self.next += 1;
-        self.nodes.push(Node { op, inputs, output, ..node.clone() });
-        output
+impl Sequences {
+    /// Makes the nodes that stand for a cell, or for what picks a single step.
+    fn of(&mut self, node: &Node, forms: &Forms, made: &mut Made) -> Option<()> {
+        let input = *node.inputs.first()?;
+        let of_steps = self.results.get(&input).cloned();
+        match (&node.op, of_steps) {
+            (Op::Recurrent(cell), of_steps) => {
+                self.unroll(node, cell, forms.get(&input)?, of_steps, made)
+            }
+            // What follows may take single steps.
+            (Op::Identity | Op::Squeeze(_) | Op::Unsqueeze(_) | Op::Transpose(_), Some(steps))
+                if moves_nothing(&node.op) =>
+            {
+                if forms.get(&node.output)?.dims().first() == Some(&steps.len()) {
+                    self.results.insert(node.output, steps);
+                }
+                None
+            }
+            (Op::Pick { axis: 1, picked }, Some(steps)) => {
+                let one = picked.of(steps.len()).filter(|picked| picked.len() == 1)?;
+                let dims = forms.get(&node.output)?.dims().iter();
+                let dims = dims.map(|&dim| i64::try_from(dim).ok()).collect::<Option<_>>()?;
+                made.end(node, Op::Reshape { dims: Some(dims) }, vec![*steps.get(*one.first()?)?]);
+                Some(())
+            }
+            _ => None,
+        }
     }
 
     fn unroll(
@@ -159,6 +111,7 @@ impl Made {
         cell: &Cell,
         form: &Form,
         of_steps: Option<Rc<[ValueId]>>,
+        made: &mut Made,
     ) -> Option<()> {
         let &[.., width] = cell.weights.dims.as_slice() else { return None };
         let all = form.width().filter(|&all| all <= usize::from(u16::MAX))?;
@@ -181,29 +134,18 @@ impl Made {
             return None;
         }
         let &input = node.inputs.first()?;
-        let step = |index: usize| match &of_steps {
+        let of_time = |index: usize| match &of_steps {
             Some(steps) => Some(Step { value: *steps.get(index)?, first: 0, width }),
             None => Some(Step { value: input, first: index * width, width: all }),
         };
+        let mut steps = Unrolled { node, cell, made };
         let [output, memory] = &cell.initial;
         let mut kept = [Kept::Constant(output.clone()), Kept::Constant(memory.clone())];
         let mut results = vec![0; count];
         for time in 0..count {
             let index = if cell.reverse { count - 1 - time } else { time };
-            let step = step(index)?;
-            kept = match &cell.kind {
-                Kind::Lstm => self.lstm(node, cell, step, &kept)?,
-                Kind::Gru { linear_before_reset } => {
-                    self.gru(node, cell, step, &kept, *linear_before_reset)?
-                }
-                Kind::Plain(activation) => {
-                    let terms = self.gates(cell, step, &kept, (0, cell.hidden, 1.0));
-                    let sum = self.sum(node, terms)?;
-                    let activation = activation.map_or(Op::Relu, Op::Function);
-                    let value = self.push(node, activation, vec![sum]);
-                    [Kept::Value(value), Kept::Constant(Vec::new())]
-                }
-            };
+            let step = of_time(index)?;
+            kept = steps.step(step, &kept)?;
             let [Kept::Value(value), _] = kept else { return None };
             *results.get_mut(index)? = value;
         }
@@ -211,36 +153,54 @@ impl Made {
         let dims = Some(vec![1, 1, i64::try_from(cell.hidden).ok()?]);
         let parts: Vec<ValueId> = results
             .iter()
-            .map(|&value| self.push(node, Op::Reshape { dims: dims.clone() }, vec![value]))
+            .map(|&value| made.push(node, Op::Reshape { dims: dims.clone() }, vec![value]))
             .collect();
         let op = if parts.len() > 1 { Op::Concat { axis: 1 } } else { Op::Identity };
-        self.nodes.push(Node { op, inputs: parts, ..node.clone() });
+        made.end(node, op, parts);
         self.results.insert(node.output, results.into());
         Some(())
+    }
+}
+
+/// A cell whose steps are made.
+struct Unrolled<'a> {
+    node: &'a Node,
+    cell: &'a Cell,
+    made: &'a mut Made,
+}
+
+impl Unrolled<'_> {
+    /// A step: what the cell keeps after it.
+    fn step(&mut self, step: Step, kept: &[Kept; 2]) -> Option<[Kept; 2]> {
+        match self.cell.kind {
+            Kind::Lstm => self.lstm(step, kept),
+            Kind::Gru { linear_before_reset } => self.gru(step, kept, linear_before_reset),
+            Kind::Plain(activation) => {
+                let terms = self.gates(step, kept, (0, self.cell.hidden, 1.0));
+                let sum = self.sum(terms)?;
+                let activation = activation.map_or(Op::Relu, Op::Function);
+                let value = self.made.push(self.node, activation, vec![sum]);
+                Some([Kept::Value(value), Kept::Constant(Vec::new())])
+            }
+        }
     }
 
     /// `factor (W x + R h + b)` of `count` gate values from `from` on.
     fn gates(
         &self,
-        cell: &Cell,
         step: Step,
         kept: &[Kept; 2],
         (from, count, factor): (usize, usize, f64),
     ) -> Terms {
-        let mut terms = self.of_step(cell, step, (from, count, factor));
-        terms.add(&kept[0], rows(&cell.recurrent, from, count, factor));
-        terms.offset(cell.bias[1].iter().skip(from).map(|bias| factor * bias));
+        let mut terms = self.of_step(step, (from, count, factor));
+        terms.add(&kept[0], rows(&self.cell.recurrent, from, count, factor));
+        terms.offset(self.cell.bias[1].iter().skip(from).map(|bias| factor * bias));
         terms
     }
 
     /// The same without what is of the output before.
-    fn of_step(
-        &self,
-        cell: &Cell,
-        step: Step,
-        (from, count, factor): (usize, usize, f64),
-    ) -> Terms {
-        let own = rows(&cell.weights, from, count, factor);
+    fn of_step(&self, step: Step, (from, count, factor): (usize, usize, f64)) -> Terms {
+        let own = rows(&self.cell.weights, from, count, factor);
         let mut wide = Rows::new(count, step.width);
         for (row, own) in own.values.chunks_exact(own.columns.max(1)).enumerate() {
             for (column, &weight) in own.iter().enumerate() {
@@ -248,22 +208,23 @@ impl Made {
             }
         }
         let mut terms = Terms { parts: vec![(step.value, wide)], bias: vec![0.0; count] };
-        terms.offset(cell.bias[0].iter().skip(from).map(|bias| factor * bias));
+        terms.offset(self.cell.bias[0].iter().skip(from).map(|bias| factor * bias));
         terms
     }
 
     /// The sum of at most two maps and a constant.
-    fn sum(&mut self, node: &Node, terms: Terms) -> Option<ValueId> {
+    fn sum(&mut self, terms: Terms) -> Option<ValueId> {
         let Terms { parts, bias } = terms;
         let mut bias = Some(bias);
         let mut sum = None;
         for (value, rows) in parts {
             let outputs = rows.values.len().checked_div(rows.columns)?;
             let weights = Tensor::new(vec![outputs, rows.columns], rows.values)?;
-            let part = self.push(node, Op::Dense { weights, bias: bias.take() }, vec![value]);
+            let part =
+                self.made.push(self.node, Op::Dense { weights, bias: bias.take() }, vec![value]);
             sum = Some(match sum {
                 None => part,
-                Some(before) => self.push(node, Op::Add, vec![before, part]),
+                Some(before) => self.made.push(self.node, Op::Add, vec![before, part]),
             });
         }
         sum
@@ -273,40 +234,36 @@ impl Made {
     /// the sum of two factors, and behind all of these their differences; `more` is added.
     fn products(
         &mut self,
-        node: &Node,
         (hidden, terms): (usize, usize),
         factors: Terms,
         more: Option<Terms>,
     ) -> Option<ValueId> {
-        let sums = self.sum(node, factors)?;
+        let sums = self.sum(factors)?;
         let square = Op::Function(Function::SQUARE);
-        let squares = self.push(node, square, vec![sums]);
+        let squares = self.made.push(self.node, square, vec![sums]);
         let map = Blocks { channels: hidden, pixels: 1 }.quarters(terms)?;
         let form = Form::plain(vec![hidden]);
-        let quarters =
-            self.push(node, Op::Mapped { map, bias: vec![0.0; hidden], form }, vec![squares]);
+        let quarters = self.made.push(
+            self.node,
+            Op::Mapped { map, bias: vec![0.0; hidden], form },
+            vec![squares],
+        );
         match more {
             None => Some(quarters),
             Some(more) => {
-                let more = self.sum(node, more)?;
-                Some(self.push(node, Op::Add, vec![quarters, more]))
+                let more = self.sum(more)?;
+                Some(self.made.push(self.node, Op::Add, vec![quarters, more]))
             }
         }
     }
 
-    fn lstm(
-        &mut self,
-        node: &Node,
-        cell: &Cell,
-        step: Step,
-        kept: &[Kept; 2],
-    ) -> Option<[Kept; 2]> {
-        let hidden = cell.hidden;
-        let mut gates = self.gates(cell, step, kept, (0, 4 * hidden, 1.0));
+    fn lstm(&mut self, step: Step, kept: &[Kept; 2]) -> Option<[Kept; 2]> {
+        let hidden = self.cell.hidden;
+        let mut gates = self.gates(step, kept, (0, 4 * hidden, 1.0));
         // The last gate is a hyperbolic tangent.
         gates.scale(3 * hidden, 2.0);
-        let gates = self.sum(node, gates)?;
-        let gates = self.push(node, Op::Function(Function::Sigmoid), vec![gates]);
+        let gates = self.sum(gates)?;
+        let gates = self.made.push(self.node, Op::Function(Function::Sigmoid), vec![gates]);
         let (input, output, forget, fresh) = (0, hidden, 2 * hidden, 3 * hidden);
         let two = matches!(kept[1], Kept::Value(_));
         let terms = if two { 2 } else { 1 };
@@ -339,30 +296,28 @@ impl Made {
             }
             Kept::Constant(_) => {}
         }
-        let memory = self.products(node, (hidden, terms), factors, more)?;
-        let tanh = self.push(node, Op::Function(Function::Tanh), vec![memory]);
+        let memory = self.products((hidden, terms), factors, more)?;
+        let tanh = self.made.push(self.node, Op::Function(Function::Tanh), vec![memory]);
         let factors = pairs(hidden, (tanh, hidden, 0), (gates, 4 * hidden, output));
-        let result = self.products(node, (hidden, 1), factors, None)?;
+        let result = self.products((hidden, 1), factors, None)?;
         Some([Kept::Value(result), Kept::Value(memory)])
     }
 
     fn gru(
         &mut self,
-        node: &Node,
-        cell: &Cell,
         step: Step,
         kept: &[Kept; 2],
         linear_before_reset: bool,
     ) -> Option<[Kept; 2]> {
-        let hidden = cell.hidden;
-        let gates = self.gates(cell, step, kept, (0, 2 * hidden, 1.0));
-        let gates = self.sum(node, gates)?;
-        let gates = self.push(node, Op::Function(Function::Sigmoid), vec![gates]);
+        let hidden = self.cell.hidden;
+        let gates = self.gates(step, kept, (0, 2 * hidden, 1.0));
+        let gates = self.sum(gates)?;
+        let gates = self.made.push(self.node, Op::Function(Function::Sigmoid), vec![gates]);
         let (update, reset) = (0, hidden);
         // What the reset gate lets through.
-        let matrix = || rows(&cell.recurrent, 2 * hidden, hidden, 1.0);
-        let bias: Vec<f64> = cell.bias[1].iter().skip(2 * hidden).copied().collect();
-        let mut fresh = self.of_step(cell, step, (2 * hidden, hidden, 1.0));
+        let matrix = || rows(&self.cell.recurrent, 2 * hidden, hidden, 1.0);
+        let bias: Vec<f64> = self.cell.bias[1].iter().skip(2 * hidden).copied().collect();
+        let mut fresh = self.of_step(step, (2 * hidden, hidden, 1.0));
         let sum = match (&kept[0], linear_before_reset) {
             (Kept::Constant(before), true) => {
                 let taken: Vec<f64> =
@@ -372,7 +327,7 @@ impl Made {
                     through.set(unit, reset + unit, value);
                 }
                 fresh.parts.push((gates, through));
-                self.sum(node, fresh)?
+                self.sum(fresh)?
             }
             (Kept::Constant(before), false) => {
                 // The matrix times what each gate lets through of a constant.
@@ -385,7 +340,7 @@ impl Made {
                 }
                 fresh.parts.push((gates, through));
                 fresh.offset(bias.into_iter());
-                self.sum(node, fresh)?
+                self.sum(fresh)?
             }
             (&Kept::Value(before), true) => {
                 let mut factors = pairs(hidden, (before, hidden, 0), (gates, 2 * hidden, reset));
@@ -399,17 +354,17 @@ impl Made {
                 }
                 factors.parts.first_mut()?.1 = both;
                 factors.bias = bias.iter().flat_map(|&bias| [bias, -bias]).collect();
-                self.products(node, (hidden, 1), factors, Some(fresh))?
+                self.products((hidden, 1), factors, Some(fresh))?
             }
             (&Kept::Value(before), false) => {
                 let factors = pairs(hidden, (before, hidden, 0), (gates, 2 * hidden, reset));
-                let through = self.products(node, (hidden, 1), factors, None)?;
+                let through = self.products((hidden, 1), factors, None)?;
                 fresh.parts.insert(0, (through, matrix()));
                 fresh.offset(bias.into_iter());
-                self.sum(node, fresh)?
+                self.sum(fresh)?
             }
         };
-        let fresh = self.push(node, Op::Function(Function::Tanh), vec![sum]);
+        let fresh = self.made.push(self.node, Op::Function(Function::Tanh), vec![sum]);
         // h' = n + z (h - n).
         let mut own = Rows::new(hidden, hidden);
         let mut one = Rows::new(hidden, hidden);
@@ -419,12 +374,12 @@ impl Made {
         }
         let mut difference = Terms { parts: vec![(fresh, own)], bias: vec![0.0; hidden] };
         difference.add(&kept[0], one);
-        let difference = self.sum(node, difference)?;
+        let difference = self.sum(difference)?;
         let factors = pairs(hidden, (difference, hidden, 0), (gates, 2 * hidden, update));
         let mut one = Rows::new(hidden, hidden);
         (0..hidden).for_each(|unit| one.set(unit, unit, 1.0));
         let more = Terms { parts: vec![(fresh, one)], bias: vec![0.0; hidden] };
-        let result = self.products(node, (hidden, 1), factors, Some(more))?;
+        let result = self.products((hidden, 1), factors, Some(more))?;
         Some([Kept::Value(result), Kept::Constant(Vec::new())])
     }
 }

@@ -32,17 +32,14 @@ pub(super) fn stacked(graph: &Graph, answer: ValueId) -> Option<Graph> {
     }
     let forms = dims::known(graph, needed());
     let stacks = Stacks { graph, producers: graph::producers(&graph.nodes), uses, forms };
-    let values = graph.nodes.iter().flat_map(|node| node.inputs.iter().chain([&node.output]));
-    let mut next = values.chain([&graph.input]).max()? + 1;
+    let mut next = graph.next_value();
     let found: Vec<Option<Vec<Node>>> =
         needed().map(|node| stacks.stack(node, &mut next)).collect();
     if found.iter().all(Option::is_none) {
         return None;
     }
     let nodes = needed().zip(found).flat_map(|(node, stack)| stack.unwrap_or(vec![node.clone()]));
-    let nodes = nodes.collect();
-    let (name, input_dims) = (graph.name.clone(), graph.input_dims.clone());
-    Some(Graph { name, input_dims, output: answer, nodes, ..*graph })
+    Some(graph.with(nodes.collect(), answer))
 }
 
 struct Stacks<'g> {

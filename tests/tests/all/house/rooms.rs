@@ -124,6 +124,7 @@ onnx_external: error onnx_proto
 onnx_tensor: array error graph half onnx_proto
 onnx_fold: array error graph onnx_proto onnx_opset onnx_tensor onnx_window steps
 onnx_steps: error onnx_proto onnx_fold steps
+onnx_sizes: graph onnx_proto onnx_fold onnx_tensor
 onnx_batch: error graph
 onnx_pick: error graph onnx_proto onnx_fold onnx_opset onnx_tensor
 onnx_recurrent: cell error function graph onnx_proto onnx_fold onnx_opset
@@ -136,7 +137,7 @@ walk: graph error steps
 window: graph form
 dims: graph error form window
 onnx: cell graph pad onnx_proto error onnx_batch onnx_external onnx_fold onnx_ml onnx_node \
-    onnx_opset onnx_order onnx_pick onnx_recurrent onnx_steps onnx_tensor
+    onnx_opset onnx_order onnx_pick onnx_recurrent onnx_sizes onnx_steps onnx_tensor
 narrow: scales
 pool_first: layer
 tflite: function graph pad tflite_schema error steps tflite_options tflite_steps tflite_tensor \
@@ -152,11 +153,13 @@ choose: error knots layer scales pool_first quantise counted stress report compa
 maps: graph layer error form window dims
 stack: graph layer dims
 pointwise: function graph
-products: function graph layer form dims maps
-joins: graph layer form dims fold
-recurrent: cell function graph form dims products
-softmax: function graph layer form dims
-means: graph layer form dims
+rows:
+rewrite: graph dims
+products: function graph layer form dims maps rewrite
+joins: graph layer form dims fold rewrite
+recurrent: cell function graph form dims products rewrite rows
+softmax: function graph layer form rewrite rows
+means: graph layer form dims rewrite
 check: graph error form dims maps joins products recurrent softmax
 leaky: layer error fold
 lower: graph layer error form walk dims fold maps joins means pointwise products recurrent softmax \
