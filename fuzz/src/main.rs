@@ -1,5 +1,5 @@
 //! The target that `FUZZ_TARGET` names, under libFuzzer: `cargo xtask bench fuzz`. Its seeds go to
-//! the folder `FUZZ_SEEDS` first.
+//! the folder `FUZZ_SEEDS` first. With `FUZZ_NAMES` it says which targets there are.
 #![no_main]
 
 use std::path::Path;
@@ -14,6 +14,10 @@ static TARGET: LazyLock<&Target> = LazyLock::new(|| {
 });
 
 fn write_seeds() {
+    if std::env::var_os("FUZZ_NAMES").is_some() {
+        sharelet_fuzz::TARGETS.iter().for_each(|target| println!("{}", target.name));
+        std::process::exit(0);
+    }
     let Some(folder) = std::env::var_os("FUZZ_SEEDS") else { return };
     for (number, seed) in (TARGET.seeds)().into_iter().enumerate() {
         let path = Path::new(&folder).join(format!("seed-{number}"));

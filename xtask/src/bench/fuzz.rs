@@ -1,7 +1,6 @@
 //! `cargo xtask bench fuzz`: every target of `tests/fuzz` under libFuzzer, with coverage.
 
 use core::time::Duration;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,8 +13,10 @@ use crate::process;
 use crate::setup::Setup;
 
 /// An input that takes longer hangs, one that takes more memory wastes it.
-const LIMITS: [&str; 4] =
-    ["-timeout=20", "-rss_limit_mb=3000", "-max_len=8192", "-print_final_stats=1"];
+const LIMITS: [&str; 3] = ["-timeout=20", "-rss_limit_mb=3000", "-print_final_stats=1"];
+/// Bytes of an input; of targets whose messages are long.
+const MOST: usize = 8192;
+const LONG: (&[&str], usize) = (&["encrypted", "transfers"], 65_536);
 const LIMIT: Duration = Duration::from_secs(24 * 3600);
 /// What the compiler is told so that libFuzzer sees what runs: on a stable one, too.
 const FLAGS: [&str; 7] = [
@@ -33,7 +34,7 @@ pub fn run(setup: &Setup<'_>, folder: &Path, seconds: u64) -> Result<()> {
     files::create_folder(folder)?;
     let program =
         setup.steps.step("building the fuzzer, with everything instrumented", || build(setup))?;
-    let names = targets(setup)?;
+    let names = targets(&program)?;
     let (mut figures, mut failed) = (Vec::new(), Vec::new());
     for name in &names {
         let what = format!("fuzzing {name} for {seconds} s");
@@ -65,12 +66,11 @@ fn build(setup: &Setup<'_>) -> Result<PathBuf> {
 }
 
 /// The names of the targets, as the fuzzer's program has them.
-fn targets(setup: &Setup<'_>) -> Result<Vec<String>> {
-    let folder = setup.workspace.root().join("fuzz/corpus");
-    let entries = fs::read_dir(&folder);
-    let entries = entries.with_context(|| format!("{} cannot be read", folder.display()))?;
-    let name = |entry: fs::DirEntry| entry.file_name().into_string().ok();
-    let mut names: Vec<_> = entries.flatten().filter_map(name).collect();
+fn targets(program: &Path) -> Result<Vec<String>> {
+    let names = process::answer(Command::new(program).env("FUZZ_NAMES", "1"));
+    let names = names.context("the fuzzer does not name its targets")?;
+    let mut names: Vec<String> = names.lines().map(str::to_owned).collect();
+    ensure!(!names.is_empty(), "the fuzzer has no targets");
     names.sort();
     Ok(names)
 }
@@ -84,6 +84,8 @@ fn target(setup: &Setup<'_>, program: &Path, name: &str, seconds: u64) -> Result
     let mut fuzzer = Command::new(program);
     fuzzer.env("FUZZ_TARGET", name).env("FUZZ_SEEDS", &seeds).args(LIMITS);
     fuzzer.arg(format!("-max_total_time={seconds}"));
+    let most = if LONG.0.contains(&name) { LONG.1 } else { MOST };
+    fuzzer.arg(format!("-max_len={most}"));
     fuzzer.arg(format!("-artifact_prefix={}/{name}-", work.display()));
     fuzzer.arg(&found).arg(&seeds).arg(setup.workspace.root().join("fuzz/corpus").join(name));
     let log = setup.logs.join(format!("fuzz-{name}.log"));

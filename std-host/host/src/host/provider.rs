@@ -305,9 +305,11 @@ impl Provider {
         let used = standing.map_or(0, |entry| entry.spent.next(self.key));
         let device_next = request.next_session;
         if device_next < used {
-            tracing::info!(
+            tracing::warn!(
                 %device,
-                "asks for session {device_next}, but {} was used: continuing with {used}",
+                "asks for session {device_next}, but {} was used: continuing with {used}; if it \
+                 was not cut off in a session, its counter went back, or another has a copy of its \
+                 key",
                 used - 1,
             );
         }

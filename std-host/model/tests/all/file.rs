@@ -73,6 +73,25 @@ fn a_failed_save_leaves_the_old_file() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+/// Weights are their owner's alone to read, and links that lie in the way are not followed.
+#[cfg(unix)]
+#[test]
+fn weights_are_private_and_follow_no_link() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let [path, other] = ["m.slt", "other"].map(|name| folder.path().join(name));
+    std::fs::write(&other, "not a model").unwrap();
+    for laid in ["m.slt", "m.slt.tmp", ".m.slt.tmp", "m.tmp"] {
+        symlink(&other, folder.path().join(laid)).unwrap();
+    }
+    model().save(&path).unwrap();
+    assert_eq!(std::fs::read(&other).unwrap(), b"not a model");
+    let written = std::fs::symlink_metadata(&path).unwrap();
+    assert!(written.is_file(), "the link is still there");
+    assert_eq!(written.permissions().mode() & 0o777, 0o600);
+    assert_eq!(Model::load(&path).unwrap(), model());
+}
+
 #[test]
 fn every_cut_is_named() {
     let bytes = saved();

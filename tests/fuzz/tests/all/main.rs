@@ -43,6 +43,15 @@ fn run(target: &Target, bytes: &[u8]) {
     assert!(ended.is_ok(), "target {} panics at {hex}", target.name);
 }
 
+/// What the fuzzer found interesting is kept for every target.
+#[test]
+fn every_target_has_a_corpus() {
+    for target in &TARGETS {
+        let kept = files(&folder("fuzz/corpus").join(target.name));
+        assert!(!kept.is_empty(), "fuzz/corpus/{} is empty", target.name);
+    }
+}
+
 #[test]
 fn every_target_takes_any_bytes() {
     let given = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
