@@ -547,19 +547,23 @@ fn below_table(digits: u32, mask: u32, out: &mut [[u8; 4]]) {
         else {
             return;
         };
+        // Opaque to the compiler, which else makes a branch of it in front of the loop.
         let lane = |index: u32, bit: u32| {
-            ((index >> bit ^ mask >> (2 * digit - 1 + bit)) & 1).wrapping_neg()
+            core::hint::black_box(
+                ((index >> bit ^ mask >> (2 * digit - 1 + bit)) & 1).wrapping_neg(),
+            )
         };
-        let next = |index: u32, word: [u8; 4]| {
-            (lane(index, 1) ^ lane(index, 0) & u32::from_le_bytes(word)).to_le_bytes()
-        };
+        let next =
+            |[e, l]: [u32; 2], word: [u8; 4]| (l ^ e & u32::from_le_bytes(word)).to_le_bytes();
         for (index, part) in (1..).zip(further.chunks_exact_mut(held.len())) {
+            let lanes = [lane(index, 0), lane(index, 1)];
             for (to, from) in part.iter_mut().zip(&*held) {
-                *to = next(index, *from);
+                *to = next(lanes, *from);
             }
         }
+        let lanes = [lane(0, 0), lane(0, 1)];
         for word in held {
-            *word = next(0, *word);
+            *word = next(lanes, *word);
         }
     }
 }

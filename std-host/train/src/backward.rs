@@ -106,11 +106,12 @@ fn spread<'g>(
 ) -> Vec<u64> {
     let mut out = vec![0_u64; batch * shape.elems()];
     for (cell, words) in window.cells().zip(gradients) {
-        for (index, word) in window.indices(batch, shape, cell).zip(words) {
-            if let Some(out) = out.get_mut(index) {
+        let mut words = words.iter();
+        window.indices(batch, shape, cell).for_each(|index| {
+            if let (Some(out), Some(word)) = (out.get_mut(index), words.next()) {
                 *out = out.wrapping_add(*word);
             }
-        }
+        });
     }
     out
 }

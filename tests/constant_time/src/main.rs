@@ -13,11 +13,13 @@
 mod alone;
 mod channels;
 mod encrypted;
+mod functions;
 mod inputs;
 mod line;
 mod private;
 mod secret;
 mod sessions;
+mod training;
 mod transfers;
 
 use std::process::ExitCode;
@@ -25,12 +27,15 @@ use std::process::ExitCode;
 /// What is run: a name, and the work.
 type Case = (&'static str, fn());
 
-const CASES: [Case; 19] = [
+const CASES: [Case; 22] = [
     ("keystream and binding", sessions::binding),
     ("a session, answered to the device", sessions::to_device),
     ("a session, answered to the host", sessions::to_host),
     ("a layer's products under a secret model", sessions::products),
     ("dealing", sessions::dealing),
+    ("dealing of functions", functions::dealing),
+    ("dealing of training runs", training::runs),
+    ("dealing of a shared model", training::shared_models),
     ("readings as words", inputs::readings),
     ("a query's shares", inputs::query),
     ("products under encryption", encrypted::products),
