@@ -104,13 +104,11 @@ impl Records {
     pub fn figures(&self) -> Vec<DeviceFigures> {
         let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let figures = records.iter().map(|(device, record)| DeviceFigures {
-            name: device.to_string(),
             connected: record.open.load(Ordering::Relaxed) > 0,
             evaluated: record.evaluated.load(Ordering::Relaxed),
             seen_unix_seconds: record.seen.load(Ordering::Relaxed),
             ready: record.ready.load(Ordering::Relaxed),
-            today: None,
-            most_a_day: None,
+            ..DeviceFigures::of(device.as_str())
         });
         figures.collect()
     }

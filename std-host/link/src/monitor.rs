@@ -35,7 +35,7 @@ pub trait Watched: Send + Sync + 'static {
     /// Its figures, as OpenMetrics' text.
     fn metrics(&self) -> String;
 
-    /// Its devices since it was started, by name; none for a service that has none.
+    /// Its devices, by name; none for a service that has none.
     fn devices(&self) -> Vec<DeviceFigures> {
         Vec::new()
     }
@@ -64,6 +64,28 @@ pub struct DeviceFigures {
     pub today: Option<u32>,
     /// Most sessions of it on a day.
     pub most_a_day: Option<u32>,
+    /// Sessions that it ever had, as the service counts them on disk.
+    pub sessions: Option<u64>,
+    /// The lowest session number that it has not used, as far as the service knows.
+    pub next_session: Option<u64>,
+}
+
+impl DeviceFigures {
+    /// A device that was not here since the start.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            connected: false,
+            evaluated: 0,
+            seen_unix_seconds: 0,
+            ready: 0,
+            today: None,
+            most_a_day: None,
+            sessions: None,
+            next_session: None,
+        }
+    }
 }
 
 /// The page's address.

@@ -529,8 +529,9 @@ impl Store for Nats {
         Ok(true)
     }
 
-    fn spenders(&self) -> Result<u64, StoreError> {
-        Ok(self.keys("spent")?.len() as u64)
+    fn spenders(&self) -> Result<Vec<DeviceId>, StoreError> {
+        let keys = self.keys("spent")?;
+        Ok(keys.iter().filter_map(|word| names::device(word)).collect())
     }
 
     fn sessions(&self, device: DeviceId) -> Result<Vec<(u64, Option<Origin>)>, StoreError> {

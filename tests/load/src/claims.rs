@@ -16,7 +16,7 @@ use std::time::Instant;
 use sharelet_core::DeviceId;
 use sharelet_core::keystream::KeyId;
 use sharelet_host::store::StoreError;
-use sharelet_host::store::host::HostStore;
+use sharelet_host::store::host::{Counted, HostStore};
 use sharelet_host::store::identity::Own;
 use sharelet_link::{Party, Role};
 use sharelet_nats::{Access, Nats, Room, make};
@@ -76,7 +76,8 @@ pub fn claim(url: &str, folder: &Path, host: usize) -> Result<(), StoreError> {
             Err(StoreError::Remote { .. }) => continue,
             Err(error) => return Err(error),
         };
-        match store.consume(device(at), KEY, next) {
+        let counted = Counted { key: KEY, session: next, counter: 0, model: [1; 8] };
+        match store.consume(device(at), counted) {
             // In one write: a line is there whole, or not at all.
             Ok(()) => file.write_all(format!("{at:02} {next:012}\n").as_bytes()).expect("writes"),
             Err(StoreError::SessionUsed { .. } | StoreError::Remote { .. }) => {}

@@ -20,8 +20,11 @@ fn key(party: &Party) -> StaticKey {
 /// The names of those who listen, the dealer apart.
 const NAMES: [&str; 2] = ["hall-1", "hall-2"];
 
-/// Whom a party is paired with: everybody.
-struct Everybody(Party);
+/// Whom a party is paired with, by the key that it has: everybody.
+struct Everybody {
+    says: Party,
+    is: Party,
+}
 
 impl Peers for Everybody {
     fn names(&self, role: Role) -> Vec<DeviceId> {
@@ -30,11 +33,17 @@ impl Peers for Everybody {
     }
 
     fn pin(&self, peer: &Party) -> Option<Pin> {
-        Pin::paired(&key(&self.0), &self.0, peer, key(peer).public()).ok()
+        Pin::paired(&key(&self.is), &self.says, peer, key(peer).public()).ok()
     }
 }
 
 /// How a party's connections are made.
 pub fn route(own: Party) -> Route {
-    Route::sealed(Arc::new(Keyring::new(Identity::new(own, key(&own)), Everybody(own))), None)
+    posing(own, own)
+}
+
+/// How the connections are made of one that says it is another, and has its own key.
+pub fn posing(says: Party, is: Party) -> Route {
+    let keyring = Keyring::new(Identity::new(says, key(&is)), Everybody { says, is });
+    Route::sealed(Arc::new(keyring), None)
 }

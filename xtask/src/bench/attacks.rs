@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(1800);
 const PACKAGE: &str = "sharelet-host";
 
 /// Names of figures, and the tests that fail if the attack succeeds.
-const ATTACKS: [(&str, &[&str]); 6] = [
+const ATTACKS: [(&str, &[&str]); 8] = [
     (
         "another_program",
         &[
@@ -41,6 +41,8 @@ const ATTACKS: [(&str, &[&str]); 6] = [
             "services::a_dealer_that_forgot_sessions_is_not_asked_for_them_again",
         ],
     ),
+    ("copied_device", &["services::of_two_devices_with_one_key_the_one_behind_is_refused"]),
+    ("another_key", &["attacks::a_dealer_does_not_pass_for_its_device"]),
 ];
 
 /// Does them again, and writes 0 for each that fails.

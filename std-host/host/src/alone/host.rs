@@ -37,7 +37,7 @@ use crate::host::{AnswerSink, HostAnswer, Patience, with_limits};
 use crate::meter::{Meter, Phase, Records};
 use crate::store::StoreError;
 use crate::store::halves::{Batch, Halves, HalvesError, Origin};
-use crate::store::host::HostStore;
+use crate::store::host::{HostStore, record_name};
 use crate::store::kept::{KeptFile, KeptId};
 use sharelet_link::monitor::{DeviceFigures, Watched};
 use sharelet_link::service::Place;
@@ -292,8 +292,8 @@ impl Host {
         if hello.stores && (!self.stores || peer.is_none()) {
             return Err(AloneError::Refused(Refusal::NoStore));
         }
-        self.model_of(&hello)?;
-        tokio::task::block_in_place(|| self.store.expect_quota(device))?;
+        let model = record_name(&self.model_of(&hello)?.digest());
+        tokio::task::block_in_place(|| self.store.expect_quota(device, model))?;
         let turn = self.enter(device, visit);
         let hello = (&hello, taken, peer.is_some());
         let served = self.serve(hello, &turn, (reader, writer), visit).await;
@@ -628,7 +628,7 @@ impl Host {
         let served = session.served.clone();
         let (model, task) = (served.model(), served.task());
         // Counted before anything is spent, and before the device learns anything.
-        self.store.serve(session.device)?;
+        self.store.serve(session.device, record_name(&served.digest()))?;
         let half = match (index, &mut session.store) {
             (None, None) => session.halves.pop_front(),
             (Some(index), Some(store)) => {

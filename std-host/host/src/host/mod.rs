@@ -341,6 +341,7 @@ impl Host {
             let prepared =
                 within(self.patience.phase, session_of_host.prepare(reader, buffers.scratch()))
                     .await?;
+            provider.is_used(session);
             self.meter.session(Phase::Prepare, begun.elapsed());
             tracing::debug!(%device, session, "prepared");
             if !visit.next_of_work(reader).await? {
@@ -446,6 +447,13 @@ pub(crate) fn with_limits(
     mut devices: Vec<DeviceFigures>,
 ) -> Vec<DeviceFigures> {
     let limit = Some(store.quota().sessions_per_day).filter(|most| *most < u32::MAX);
+    // Those that were here before the service was started.
+    for device in store.known().unwrap_or_default() {
+        if !devices.iter().any(|known| known.name == device.as_str()) {
+            devices.push(DeviceFigures::of(device.as_str()));
+        }
+    }
+    devices.sort_by(|one, other| one.name.cmp(&other.name));
     // A store beyond this machine is asked no longer than who watches waits.
     const LONGEST: Duration = Duration::from_secs(3);
     let begun = Instant::now();
@@ -454,18 +462,36 @@ pub(crate) fn with_limits(
             break;
         }
         // What cannot be read is not told, and not told wrong.
-        device.today = DeviceId::new(&device.name).and_then(|name| store.served_today(name).ok());
         device.most_a_day = limit;
+        let name = DeviceId::new(&device.name);
+        let Some(Ok(standing)) = name.map(|name| store.standing(name)) else { continue };
+        let spent = standing.map(|entry| entry.spent).unwrap_or_default();
+        device.today = Some(spent.today());
+        device.sessions = Some(spent.total());
+        device.next_session = spent.latest_next();
+        let before = spent.latest_unix_seconds().unwrap_or_default();
+        device.seen_unix_seconds = device.seen_unix_seconds.max(before);
     }
     devices
 }
 
+impl Host {
+    /// What is ready now, also of devices that are gone: their corrections come in all the same.
+    fn count_ready(&self) {
+        for (device, slot) in self.devices().iter() {
+            self.records.of(*device).ready(slot.provider.ready());
+        }
+    }
+}
+
 impl Watched for Host {
     fn metrics(&self) -> String {
+        self.count_ready();
         self.meter.text(self.records.ready())
     }
 
     fn devices(&self) -> Vec<DeviceFigures> {
+        self.count_ready();
         with_limits(&self.source.store, self.records.figures())
     }
 
@@ -491,6 +517,7 @@ pub(crate) fn refusal_of(error: &HostError) -> Option<Refusal> {
         HostError::Session(SessionError::Wire(_)) => Some(Refusal::Protocol),
         HostError::Session(SessionError::Transport(ErrorKind::TimedOut)) => Some(Refusal::TooSlow),
         HostError::Store(StoreError::Quota { .. }) => Some(Refusal::Quota),
+        HostError::Store(StoreError::CounterWentBack { .. }) => Some(Refusal::SessionNumber),
         HostError::Session(SessionError::Correction(_)) | HostError::Store(_) => {
             Some(Refusal::NoCorrelations)
         }

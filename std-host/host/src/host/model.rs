@@ -17,6 +17,8 @@ use sharelet_model::{Model, ModelError};
 
 use super::error::HostError;
 use super::shelf::Loaded;
+use crate::store::host::record_name;
+use crate::store::spent::ModelName;
 
 /// A model that is served.
 #[derive(Debug)]
@@ -54,6 +56,12 @@ impl HostModel {
         let correction_bytes = deal::correction_bytes(&model.network);
         let task = model.task(&bytes);
         Ok(Self { model, seed, masked_id, correction_bytes, task })
+    }
+
+    /// What it is called in the records of devices.
+    #[must_use]
+    pub fn name(&self) -> ModelName {
+        record_name(&self.masked_id)
     }
 
     /// Makes sure that the dealer has `A`. Returns whether it had to be sent. `progress` counts

@@ -18,7 +18,7 @@ use super::models::Models;
 use crate::dealer::client::{Client, ClientError};
 use crate::dealer::wire::{self, Deal, MAX_COUNT, StatusIs, Window, WireError};
 use crate::store::StoreError;
-use crate::store::host::HostStore;
+use crate::store::host::{Counted, HostStore};
 use crate::store::spool::{Origin, SpoolError};
 use sharelet_link::pauses::Pauses;
 
@@ -107,6 +107,8 @@ struct State {
     full: bool,
     /// What the device has ordered last; nothing is asked for beyond.
     ordered: Option<Window>,
+    /// The device was seen to use the number below: its counter stands here, or further.
+    counter: u64,
     /// Why there is nothing from this session on, for the device that waits.
     refusal: Option<(u64, Refusal)>,
 }
@@ -301,19 +303,11 @@ impl Provider {
     fn try_take(&self, request: Request) -> Result<Option<Supplied>, HostError> {
         let (device, store) = (self.device, &self.source.store);
         let standing = store.standing(device)?;
-        store.expect_quota_at(standing.as_ref())?;
-        let used = standing.map_or(0, |entry| entry.spent.next(self.key));
+        store.expect_quota_at(standing.as_ref(), self.model.name())?;
+        let spent = standing.map(|entry| entry.spent).unwrap_or_default();
         let device_next = request.next_session;
-        if device_next < used {
-            tracing::warn!(
-                %device,
-                "asks for session {device_next}, but {} was used: continuing with {used}; if it \
-                 was not cut off in a session, its counter went back, or another has a copy of its \
-                 key",
-                used - 1,
-            );
-        }
-        for session in self.begin(request, used.max(device_next)) {
+        self.expect_forward(device_next, spent.seen(self.key))?;
+        for session in self.begin(request, spent.next(self.key).max(device_next)) {
             store.remove(device, session, Some(&self.origin()));
         }
         let mut looked = !store.is_shared();
@@ -332,12 +326,32 @@ impl Provider {
                     return Ok(Some(Supplied { session, corrections: None }));
                 }
                 Candidate::Ready(session) => {
-                    if let Some(corrections) = self.spend(session)? {
+                    if let Some(corrections) = self.spend(session, device_next)? {
                         return Ok(Some(Supplied { session, corrections: Some(corrections) }));
                     }
                 }
             }
         }
+    }
+
+    /// Who asks for a number that the device has passed is refused: its counter went back, or there
+    /// are two of it. A number that was granted and never used, since the link was cut, is none
+    /// that it has passed.
+    fn expect_forward(&self, asked: u64, seen: u64) -> Result<(), StoreError> {
+        let device = self.device;
+        let seen = seen.max(self.state().counter);
+        if asked >= seen {
+            return Ok(());
+        }
+        let error = StoreError::CounterWentBack { session: asked, seen };
+        tracing::error!(%device, "{error}");
+        Err(error)
+    }
+
+    /// The device was seen to use the number of `session`: it has recorded that before.
+    pub fn is_used(&self, session: u64) {
+        let mut state = self.state();
+        state.counter = state.counter.max(session.saturating_add(1));
     }
 
     /// The sessions that the store has of this device, key and model.
@@ -394,7 +408,7 @@ impl Provider {
 
     /// Spends a session that is nobody else's any more: its corrections, unless they are damaged.
     /// Its number is recorded before the device hears of it.
-    fn spend(&self, session: u64) -> Result<Option<Vec<u8>>, HostError> {
+    fn spend(&self, session: u64, counter: u64) -> Result<Option<Vec<u8>>, HostError> {
         let (model, store, device) = (&self.model, &self.source.store, self.device);
         let origin = self.origin();
         // Where it was not used: it waits until the store is there again, or has space.
@@ -404,7 +418,8 @@ impl Provider {
         };
         match store.get(device, session, &origin, model.correction_bytes) {
             Ok(corrections) => {
-                let spent = match store.consume(device, self.key, session) {
+                let counted = Counted { key: self.key, session, counter, model: model.name() };
+                let spent = match store.consume(device, counted) {
                     Ok(()) => true,
                     // Another connection or host was faster: the next one is tried.
                     Err(StoreError::SessionUsed { .. }) => false,

@@ -83,7 +83,7 @@ impl DealerStore {
         first: u64,
         count: u32,
     ) -> Result<(), StoreError> {
-        change(&*self.store, device, |spent, _| spent.spend(key, first, count))
+        change(&*self.store, device, |spent| spent.spend(key, first, count))
     }
 
     /// The number of devices and servers with a key.

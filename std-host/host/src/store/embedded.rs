@@ -4,10 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use redb::{
-    ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition,
-    TableHandle as _,
-};
+use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition, TableHandle as _};
 use sharelet_core::keystream::Key;
 use sharelet_core::session::wire::control::DeviceId;
 use sharelet_link::Party;
@@ -23,11 +20,11 @@ use super::spool::{Origin, Spool, SpoolError};
 use super::state::{OF_WITNESS, State};
 
 /// Device to revision and [`Spent`].
-const SPENT: TableDefinition<'_, &[u8; 16], (u64, &[u8])> = TableDefinition::new("spent");
+const SPENT: TableDefinition<'_, &[u8; 16], (u64, &[u8])> = TableDefinition::new("spent-numbers");
 /// SHA-256 of a model file to the seed of its weight mask.
 const SEEDS: TableDefinition<'_, &[u8; 32], &[u8; 32]> = TableDefinition::new("model-seeds");
 /// What earlier versions called the table of spent numbers.
-const OLDER: &str = "next-session-of-key";
+const OLDER: [&str; 2] = ["next-session-of-key", "spent"];
 
 /// The store, locked: it belongs to one process at a time.
 #[derive(Debug)]
@@ -56,7 +53,7 @@ impl Embedded {
         let older = state.with(|database| {
             let transaction = database.begin_read()?;
             let mut tables = transaction.list_tables()?;
-            Ok(tables.any(|table| table.name() == OLDER))
+            Ok(tables.any(|table| OLDER.contains(&table.name())))
         })?;
         if older {
             // Its numbers would be taken for unspent.
@@ -91,6 +88,10 @@ fn owner_prefix(owner: Option<Party>) -> String {
 impl Registry for Embedded {
     fn key(&self, device: DeviceId) -> Result<Option<DeviceKey>, StoreError> {
         self.keys.key(device)
+    }
+
+    fn expect_writable(&self) -> Result<(), StoreError> {
+        self.keys.expect_writable()
     }
 
     fn put_key(&self, key: &DeviceKey, force: bool) -> Result<(), StoreError> {
@@ -137,8 +138,17 @@ impl Store for Embedded {
         })
     }
 
-    fn spenders(&self) -> Result<u64, StoreError> {
-        self.state.with(|database| Ok(database.begin_read()?.open_table(SPENT)?.len()?))
+    fn spenders(&self) -> Result<Vec<DeviceId>, StoreError> {
+        self.state.with(|database| {
+            let table = database.begin_read()?.open_table(SPENT)?;
+            let mut devices = Vec::new();
+            for record in table.iter()? {
+                let (name, _) = record?;
+                let name = core::str::from_utf8(name.value()).ok();
+                devices.extend(name.and_then(|name| DeviceId::new(name.trim_end_matches('\0'))));
+            }
+            Ok(devices)
+        })
     }
 
     fn sessions(&self, device: DeviceId) -> Result<Vec<(u64, Option<Origin>)>, StoreError> {
@@ -242,5 +252,30 @@ impl Store for Embedded {
 
     fn model_count(&self) -> Result<usize, StoreError> {
         Ok(fs::read_dir(&self.models).map_or(0, Iterator::count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers that an older version has recorded otherwise would be taken for unspent.
+    #[test]
+    fn the_state_of_an_older_version_is_refused() {
+        for table in OLDER {
+            let folder = tempfile::tempdir().expect("a folder");
+            drop(Embedded::open(folder.path(), "host.redb").expect("makes"));
+            let state = State::open(folder.path(), "host.redb").expect("opens");
+            let table: TableDefinition<'_, u64, u64> = TableDefinition::new(table);
+            let written = state.write(|transaction| {
+                transaction.open_table(table)?;
+                Ok(Ok(()))
+            });
+            written.expect("writes");
+            drop(state);
+            let error = Embedded::open(folder.path(), "host.redb").expect_err("is older");
+            assert!(matches!(error, StoreError::Older { .. }), "{error}");
+            assert!(error.to_string().contains("host.redb was made by an older version"));
+        }
     }
 }

@@ -20,6 +20,14 @@ pub trait Registry: fmt::Debug + Send + Sync {
     /// [`StoreError::Key`] if it is damaged or belongs to another device.
     fn key(&self, device: DeviceId) -> Result<Option<DeviceKey>, StoreError>;
 
+    /// Whether a key could be kept now: none is given out that is not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn expect_writable(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Keeps a key. It counts at once, for a dealer that runs.
     ///
     /// # Errors
@@ -66,11 +74,11 @@ pub trait Store: Registry {
     fn spend(&self, device: DeviceId, seen: Option<u64>, spent: &Spent)
     -> Result<bool, StoreError>;
 
-    /// How many devices have a record.
+    /// The devices that have a record.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn spenders(&self) -> Result<u64, StoreError>;
+    fn spenders(&self) -> Result<Vec<DeviceId>, StoreError>;
 
     /// The sessions of a device whose corrections are there, lowest first, and what they were dealt
     /// for; `None` where that cannot be read.
@@ -179,13 +187,13 @@ const ATTEMPTS: usize = 256;
 pub fn change<T>(
     store: &dyn Store,
     device: DeviceId,
-    mut change: impl FnMut(&mut Spent, bool) -> Result<T, StoreError>,
+    mut change: impl FnMut(&mut Spent) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     for _ in 0..ATTEMPTS {
         let entry = store.spent(device)?;
         let (seen, mut spent) =
             entry.map_or((None, Spent::default()), |entry| (Some(entry.revision), entry.spent));
-        let done = change(&mut spent, seen.is_none())?;
+        let done = change(&mut spent)?;
         if store.spend(device, seen, &spent)? {
             return Ok(done);
         }

@@ -116,6 +116,17 @@ pub enum StoreError {
         /// The lowest unused number.
         next: u64,
     },
+    /// A device asks for a number that it has passed.
+    #[error(
+        "asks for session {session} and was past {seen} before: its counter went back, or another \
+        has a copy of its key; find out which, then provision the device anew"
+    )]
+    CounterWentBack {
+        /// What it asks for.
+        session: u64,
+        /// The lowest number that it can ask for.
+        seen: u64,
+    },
     /// A device has had as many sessions as it may on a day, or the model as many devices.
     #[error(
         "the host serves a device {sessions_per_day} sessions a day, and {devices} devices in all; \

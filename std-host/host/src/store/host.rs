@@ -10,7 +10,7 @@ use sharelet_core::session::wire::control::DeviceId;
 use super::embedded::Embedded;
 use super::engine::{Entry, Store, change, next_session};
 use super::error::StoreError;
-use super::spent::Spent;
+use super::spent::{ModelName, Spent};
 use super::spool::{Origin, SpoolError};
 use super::state::OF_HOST;
 
@@ -23,7 +23,7 @@ pub const RECORD: &str = OF_HOST;
 pub struct Quota {
     /// Most sessions of a device on a day.
     pub sessions_per_day: u32,
-    /// Most devices that are ever served.
+    /// Most devices that are ever served a model.
     pub devices: u32,
 }
 
@@ -37,11 +37,29 @@ impl Quota {
     }
 }
 
-/// Days since 1970.
-fn today() -> u64 {
-    const DAY: u64 = 24 * 3600;
+/// Seconds since 1970.
+fn now() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.map_or(0, |now| now.as_secs() / DAY)
+    now.map_or(0, |now| now.as_secs())
+}
+
+/// What a session is of, as far as it is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    /// The device's key.
+    pub key: KeyId,
+    /// The session's number.
+    pub session: u64,
+    /// Where the device's own counter stands, as far as it has told.
+    pub counter: u64,
+    /// The model.
+    pub model: ModelName,
+}
+
+/// What a model is called in records, by its digest.
+#[must_use]
+pub fn record_name(digest: &[u8; 32]) -> ModelName {
+    core::array::from_fn(|at| digest.get(at).copied().unwrap_or_default())
 }
 
 /// The host's state. Calls block until what they promise is durable.
@@ -92,7 +110,15 @@ impl HostStore {
     /// # Errors
     /// [`StoreError`].
     pub fn served_today(&self, device: DeviceId) -> Result<u32, StoreError> {
-        Ok(self.store.spent(device)?.map_or(0, |entry| entry.spent.on(today())))
+        Ok(self.store.spent(device)?.map_or(0, |entry| entry.spent.on(now())))
+    }
+
+    /// As [`Store::spenders`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn known(&self) -> Result<Vec<DeviceId>, StoreError> {
+        self.store.spenders()
     }
 
     /// How `device` stands now.
@@ -103,30 +129,46 @@ impl HostStore {
         self.store.spent(device)
     }
 
-    /// Whether `device` may have one more session today.
+    /// Whether `device` may have one more session of a model today.
     ///
     /// # Errors
     /// [`StoreError::Quota`], and others.
-    pub fn expect_quota(&self, device: DeviceId) -> Result<(), StoreError> {
-        let entry = self.store.spent(device)?;
-        self.within(today(), entry.as_ref().map(|entry| &entry.spent))
+    pub fn expect_quota(&self, device: DeviceId, model: ModelName) -> Result<(), StoreError> {
+        self.expect_quota_at(self.store.spent(device)?.as_ref(), model)
     }
 
-    /// Whether a device that stands so may have one more session today.
+    /// Whether a device that stands so may have one more session of a model today.
     ///
     /// # Errors
     /// [`StoreError::Quota`], and others.
-    pub fn expect_quota_at(&self, standing: Option<&Entry>) -> Result<(), StoreError> {
-        self.within(today(), standing.map(|entry| &entry.spent))
+    pub fn expect_quota_at(
+        &self,
+        standing: Option<&Entry>,
+        model: ModelName,
+    ) -> Result<(), StoreError> {
+        self.within(now(), &standing.map(|entry| entry.spent.clone()).unwrap_or_default(), model)
     }
 
-    fn within(&self, day: u64, spent: Option<&Spent>) -> Result<(), StoreError> {
+    fn within(&self, now: u64, spent: &Spent, model: ModelName) -> Result<(), StoreError> {
         let Quota { sessions_per_day, devices } = self.quota;
-        self.quota.expect(match spent {
-            Some(spent) => spent.on(day) < sessions_per_day,
-            None if devices == u32::MAX => sessions_per_day > 0,
-            None => sessions_per_day > 0 && self.store.spenders()? < u64::from(devices),
-        })
+        let may = spent.on(now) < sessions_per_day
+            && (spent.has_had(model) || self.has_fewer(devices, model)?);
+        self.quota.expect(may)
+    }
+
+    /// Whether fewer than `most` devices were served a model.
+    fn has_fewer(&self, most: u32, model: ModelName) -> Result<bool, StoreError> {
+        let (mut left, all) = (most, self.store.spenders()?);
+        if u32::try_from(all.len()).is_ok_and(|all| all < most) {
+            return Ok(true);
+        }
+        for device in all {
+            let entry = self.store.spent(device)?;
+            if entry.is_some_and(|entry| entry.spent.has_had(model)) {
+                left = left.saturating_sub(1);
+            }
+        }
+        Ok(left > 0)
     }
 
     /// The lowest session number that was not used with `device` and `key`; 0 if none was.
@@ -137,26 +179,22 @@ impl HostStore {
         next_session(&*self.store, device, key)
     }
 
-    /// Records `session`, and every number below it, as used.
+    /// Records a session's number, and every number below it, as used.
     ///
     /// # Errors
-    /// [`StoreError::SessionUsed`] if it was used, [`StoreError::Quota`] if the device has had what
-    /// it may have; or the record cannot be made: in all cases the session must not begin.
-    pub fn consume(&self, device: DeviceId, key: KeyId, session: u64) -> Result<(), StoreError> {
-        self.consume_on(today(), device, key, session)
+    /// [`StoreError::SessionUsed`] if it was used, [`StoreError::CounterWentBack`] if the counter
+    /// was further before, [`StoreError::Quota`] if the device has had what it may have; or the
+    /// record cannot be made: in all cases the session must not begin.
+    pub fn consume(&self, device: DeviceId, counted: Counted) -> Result<(), StoreError> {
+        self.consume_at(now(), device, counted)
     }
 
-    fn consume_on(
-        &self,
-        day: u64,
-        device: DeviceId,
-        key: KeyId,
-        session: u64,
-    ) -> Result<(), StoreError> {
-        change(&*self.store, device, |spent, new| {
-            self.within(day, (!new).then_some(&*spent))?;
-            spent.spend(key, session, 1)?;
-            spent.count(day);
+    fn consume_at(&self, now: u64, device: DeviceId, counted: Counted) -> Result<(), StoreError> {
+        let Counted { key, session, counter, model } = counted;
+        change(&*self.store, device, |spent| {
+            self.within(now, spent, model)?;
+            spent.spend_at(key, session, counter)?;
+            spent.count(now, model);
             Ok(())
         })
     }
@@ -165,10 +203,11 @@ impl HostStore {
     ///
     /// # Errors
     /// [`StoreError::Quota`], and others: in all cases the session must not begin.
-    pub fn serve(&self, device: DeviceId) -> Result<(), StoreError> {
-        change(&*self.store, device, |spent, new| {
-            self.within(today(), (!new).then_some(&*spent))?;
-            spent.count(today());
+    pub fn serve(&self, device: DeviceId, model: ModelName) -> Result<(), StoreError> {
+        change(&*self.store, device, |spent| {
+            let now = now();
+            self.within(now, spent, model)?;
+            spent.count(now, model);
             Ok(())
         })
     }
@@ -258,30 +297,36 @@ mod tests {
         let quota = Quota { sessions_per_day: 2, devices: 2 };
         let open = || HostStore::open(directory.path()).expect("opens").with_quota(quota);
         let store = open();
-        let may = |store: &HostStore, day, device| {
-            let standing = store.standing(name(device)).expect("reads");
-            match store.within(day, standing.as_ref().map(|entry| &entry.spent)) {
+        let at = |day: u64| day * 24 * 3600 + 7;
+        let (model, other) = ([1; 8], [2; 8]);
+        let of = |key, session| Counted { key: [key; 8], session, counter: session, model };
+        let may_have = |store: &HostStore, day, device, model| {
+            let spent = store.standing(name(device)).expect("reads").map(|entry| entry.spent);
+            match store.within(at(day), &spent.unwrap_or_default(), model) {
                 Err(StoreError::Quota { .. }) => false,
                 other => other.map(|()| true).expect("reads"),
             }
         };
+        let may = |store: &HostStore, day, device| may_have(store, day, device, model);
         for session in 0..2 {
             assert!(may(&store, 100, "a"));
-            store.consume_on(100, name("a"), [1; 8], session).expect("unused");
+            store.consume_at(at(100), name("a"), of(1, session)).expect("unused");
         }
         assert!(!may(&store, 100, "a") && may(&store, 100, "b") && may(&store, 101, "a"));
         drop(store);
         let store = open();
         // Neither a new key nor a clock that is set back gives more.
-        let refused = store.consume_on(99, name("a"), [2; 8], 0);
+        let refused = store.consume_at(at(99), name("a"), of(2, 0));
         assert!(matches!(refused, Err(StoreError::Quota { .. })), "{refused:?}");
         assert!(!may(&store, 100, "a") && !may(&store, 99, "a") && may(&store, 101, "a"));
-        store.consume_on(100, name("b"), [1; 8], 0).expect("unused");
+        store.consume_at(at(100), name("b"), of(1, 0)).expect("unused");
         assert!(!may(&store, 101, "c") && may(&store, 100, "b"));
+        // Devices are counted for each model.
+        assert!(may_have(&store, 101, "c", other) && may_have(&store, 101, "b", other));
         // Who brings correlations is counted like the others.
-        store.serve(name("b")).expect("the first today");
-        store.serve(name("b")).expect("the second today");
-        assert!(matches!(store.serve(name("b")), Err(StoreError::Quota { .. })));
+        store.serve(name("b"), model).expect("the first today");
+        store.serve(name("b"), other).expect("the second today");
+        assert!(matches!(store.serve(name("b"), model), Err(StoreError::Quota { .. })));
         assert_eq!(store.served_today(name("b")).expect("reads"), 2);
         assert_eq!(store.served_today(name("c")).expect("reads"), 0);
     }
@@ -293,15 +338,13 @@ mod tests {
         let (device, key) = (DeviceId::new("d").expect("a name"), [1; 8]);
         let store = HostStore::open(&path).expect("opens");
         assert!(matches!(HostStore::open(&path), Err(StoreError::Locked { .. })));
-        store.consume(device, key, 4).expect("unused");
-        assert!(matches!(
-            store.consume(device, key, 4),
-            Err(StoreError::SessionUsed { session: 4, next: 5 })
-        ));
-        assert!(matches!(
-            store.consume(device, key, u64::MAX),
-            Err(StoreError::SessionUsed { .. })
-        ));
+        let consume = |session, counter| {
+            store.consume(device, Counted { key, session, counter, model: [1; 8] })
+        };
+        consume(4, 4).expect("unused");
+        assert!(matches!(consume(4, 4), Err(StoreError::SessionUsed { session: 4, next: 5 })));
+        assert!(matches!(consume(5, 3), Err(StoreError::CounterWentBack { session: 3, seen: 4 })));
+        assert!(matches!(consume(u64::MAX, 5), Err(StoreError::SessionUsed { .. })));
         let seed = store.model_seed(&[1; 32]).expect("stores");
         drop(store);
         let store = HostStore::open(&path).expect("opens");

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sharelet_core::session::wire::control::DeviceId;
-use sharelet_link::files::{FileError, private_directory, sync_directory};
+use sharelet_link::files::{FileError, private_directory, sync_directory, write_file};
 
 use super::engine::Registry;
 use super::error::{KeyError, StoreError};
@@ -55,6 +55,14 @@ impl Registry for KeysFolder {
             Err(StoreError::File(error)) if error.is_missing() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn expect_writable(&self) -> Result<(), StoreError> {
+        self.expect_own()?;
+        private_directory(&self.0)?;
+        let probe = self.0.join(".probe");
+        write_file(&probe, &[])?;
+        Ok(fs::remove_file(&probe).map_err(FileError::at(&probe))?)
     }
 
     fn put_key(&self, key: &DeviceKey, force: bool) -> Result<(), StoreError> {
@@ -113,6 +121,7 @@ pub fn provision<E: From<StoreError>>(
         // Where it could not be kept, nothing is given out.
         Err(error) => return Err(error.into()),
     }
+    registry.expect_writable()?;
     let key = DeviceKey::generate(device)?;
     give(&key)?;
     registry.put_key(&key, force)?;

@@ -1,26 +1,60 @@
 //! The record of a device's numbers that were spent. It only ever grows.
 
+use std::time::SystemTime;
+
 use serde::{Deserialize, Serialize};
 use sharelet_core::keystream::KeyId;
 
 use super::error::StoreError;
 
+/// The beginning of a model's digest.
+pub type ModelName = [u8; 8];
+
+/// Models of a device that are remembered: those that it had last.
+const MODELS: usize = 256;
+const DAY_SECONDS: u64 = 24 * 3600;
+
+/// What was spent under one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Numbers {
+    key: KeyId,
+    /// The lowest number that was not spent.
+    next: u64,
+    /// What the device's own counter has passed: it asks for no number below, unless the counter
+    /// went back, or there are two of it.
+    seen: u64,
+}
+
 /// What was spent of a device's numbers: under each of its keys, and on the latest day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spent {
-    /// A key, and the lowest number under it that was not spent.
-    next: Vec<(KeyId, u64)>,
-    /// The latest day, since 1970, on which sessions were counted.
-    day: u64,
+    /// Under each key.
+    numbers: Vec<Numbers>,
+    /// The models that it was served.
+    models: Vec<ModelName>,
+    /// When a session was counted at last, in seconds since 1970.
+    latest_unix_seconds: u64,
     /// Sessions on that day.
     sessions: u32,
+    /// Sessions in all.
+    total: u64,
 }
 
 impl Spent {
     /// The lowest number that was not spent under `key`; 0 if none was.
     #[must_use]
     pub fn next(&self, key: KeyId) -> u64 {
-        self.next.iter().find(|(known, _)| *known == key).map_or(0, |(_, next)| *next)
+        self.under(key).map_or(0, |numbers| numbers.next)
+    }
+
+    /// The lowest number under `key` that a device with one counter can ask for.
+    #[must_use]
+    pub fn seen(&self, key: KeyId) -> u64 {
+        self.under(key).map_or(0, |numbers| numbers.seen)
+    }
+
+    fn under(&self, key: KeyId) -> Option<&Numbers> {
+        self.numbers.iter().find(|numbers| numbers.key == key)
     }
 
     /// Spends `first..first + count`, and every number below.
@@ -32,32 +66,91 @@ impl Spent {
         let Some(after) = first.checked_add(count.into()).filter(|_| first >= next) else {
             return Err(StoreError::SessionUsed { session: first, next });
         };
-        match self.next.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, next)) => *next = after,
-            None => self.next.push((key, after)),
+        match self.numbers.iter_mut().find(|numbers| numbers.key == key) {
+            Some(numbers) => numbers.next = after,
+            None => self.numbers.push(Numbers { key, next: after, seen: 0 }),
         }
         Ok(())
     }
 
-    /// Counts a session on `day`. A clock that was set back begins no new day.
-    pub fn count(&mut self, day: u64) {
-        if day > self.day {
-            (self.day, self.sessions) = (day, 0);
+    /// Spends `session` for a device whose counter stands at `counter`, as far as it has told.
+    ///
+    /// # Errors
+    /// [`StoreError::CounterWentBack`] if it was further before; as [`Spent::spend`].
+    pub fn spend_at(&mut self, key: KeyId, session: u64, counter: u64) -> Result<(), StoreError> {
+        let seen = self.seen(key);
+        if counter < seen {
+            return Err(StoreError::CounterWentBack { session: counter, seen });
         }
-        self.sessions = self.sessions.saturating_add(1);
+        self.spend(key, session, 1)?;
+        let of_key = self.numbers.iter_mut().filter(|numbers| numbers.key == key);
+        of_key.for_each(|numbers| numbers.seen = counter);
+        Ok(())
     }
 
-    /// Sessions on `day`, as far as the clock was not set back.
+    /// Counts a session of a model, at `now` in seconds since 1970. A clock that was set back
+    /// begins no new day.
+    pub fn count(&mut self, now: u64, model: ModelName) {
+        if self.on(now) == 0 {
+            self.sessions = 0;
+        }
+        self.latest_unix_seconds = self.latest_unix_seconds.max(now);
+        self.sessions = self.sessions.saturating_add(1);
+        self.total = self.total.saturating_add(1);
+        if !self.has_had(model) {
+            if self.models.len() >= MODELS {
+                self.models.remove(0);
+            }
+            self.models.push(model);
+        }
+    }
+
+    /// Sessions on the day of `now`, as far as the clock was not set back.
     #[must_use]
-    pub fn on(&self, day: u64) -> u32 {
-        if self.day >= day { self.sessions } else { 0 }
+    pub fn on(&self, now: u64) -> u32 {
+        let is_over = self.latest_unix_seconds / DAY_SECONDS < now / DAY_SECONDS;
+        if is_over { 0 } else { self.sessions }
+    }
+
+    /// Sessions of today.
+    #[must_use]
+    pub fn today(&self) -> u32 {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        self.on(now.map_or(0, |now| now.as_secs()))
+    }
+
+    /// Whether sessions of a model were counted.
+    #[must_use]
+    pub fn has_had(&self, model: ModelName) -> bool {
+        self.models.contains(&model)
+    }
+
+    /// Sessions that were ever counted.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// When a session was counted at last, in seconds since 1970.
+    #[must_use]
+    pub fn latest_unix_seconds(&self) -> Option<u64> {
+        (self.total > 0).then_some(self.latest_unix_seconds)
+    }
+
+    /// The lowest number that was not spent under the newest key, if any was.
+    #[must_use]
+    pub fn latest_next(&self) -> Option<u64> {
+        self.numbers.last().map(|numbers| numbers.next)
     }
 
     /// Whether nothing that was spent in `older` is unspent here.
     #[must_use]
     pub fn follows(&self, older: &Self) -> bool {
-        let numbers = older.next.iter().all(|(key, next)| self.next(*key) >= *next);
-        numbers && (self.day, self.sessions) >= (older.day, older.sessions)
+        let mut older_numbers = older.numbers.iter();
+        let numbers = older_numbers
+            .all(|old| self.next(old.key) >= old.next && self.seen(old.key) >= old.seen);
+        let of_day = |spent: &Self| (spent.latest_unix_seconds / DAY_SECONDS, spent.sessions);
+        numbers && of_day(self) >= of_day(older) && self.total >= older.total
     }
 
     /// The bytes of the record.
@@ -92,14 +185,28 @@ mod tests {
             assert!(matches!(refused, Err(StoreError::SessionUsed { next: 8, .. })), "{first}");
             assert_eq!(spent, older);
         }
+        spent.spend_at(key, 9, 8).expect("unspent");
+        spent.spend_at(key, 10, 8).expect("a device that was cut off asks again");
+        let refused = spent.spend_at(key, 11, 7);
+        assert!(matches!(refused, Err(StoreError::CounterWentBack { session: 7, seen: 8 })));
+        assert_eq!((spent.next(key), spent.seen(key), spent.seen(other)), (11, 8, 0));
         let older = spent.clone();
         spent.spend(other, 0, 1).expect("another key begins anew");
         assert!(spent.follows(&older) && !older.follows(&spent) && spent.follows(&spent));
-        spent.count(100);
-        spent.count(99);
-        assert_eq!([99, 100, 101].map(|day| spent.on(day)), [2, 2, 0]);
-        spent.count(101);
-        assert_eq!([100, 101].map(|day| spent.on(day)), [1, 1]);
+        assert_eq!((spent.latest_unix_seconds(), spent.latest_next()), (None, Some(1)));
+        let (model, day) = ([3; 8], |day: u64| day * DAY_SECONDS);
+        spent.count(day(100) + 5, model);
+        spent.count(day(99), model);
+        assert_eq!([99, 100, 101].map(|at| spent.on(day(at))), [2, 2, 0]);
+        assert_eq!(spent.latest_unix_seconds(), Some(day(100) + 5));
+        spent.count(day(101), model);
+        assert_eq!([100, 101].map(|at| spent.on(day(at))), [1, 1]);
+        assert_eq!(spent.total(), 3);
+        assert!(spent.has_had(model) && !spent.has_had([4; 8]));
+        for of in 0..MODELS as u64 {
+            spent.count(day(101), (1000 + of).to_le_bytes());
+        }
+        assert!(!spent.has_had(model) && spent.has_had(1000_u64.to_le_bytes()));
         assert_eq!(Spent::from_bytes(&spent.to_bytes()), Some(spent.clone()));
         let bytes = spent.to_bytes();
         assert_eq!(Spent::from_bytes(&bytes[..bytes.len() - 1]), None);

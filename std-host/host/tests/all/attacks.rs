@@ -9,17 +9,19 @@ use sharelet_host::dealer::client::{Client, ClientError};
 use sharelet_host::dealer::masked;
 use sharelet_host::dealer::wire::{self, Deal, Description, Ordered, Refusal, Serve, Train};
 use sharelet_host::dealer::{Dealer, MODELS};
+use sharelet_host::device::DeviceError;
 use sharelet_host::host::model::HostModel;
 use sharelet_host::host::provider::Source;
 use sharelet_host::host::{Host, Patience};
 use sharelet_host::store::dealer::DealerStore;
 use sharelet_host::store::host::HostStore;
 use sharelet_host::store::key::DeviceKey;
+use sharelet_link::monitor::Watched as _;
 use sharelet_link::{LinkError, Party, Role, Route};
 use sharelet_testkit::room::{
     self, Log, Running, SOON, Scenario, limits, random_readings, rogue, run, twin,
 };
-use sharelet_testkit::sealed::{party, route};
+use sharelet_testkit::sealed::{party, posing, route};
 use sharelet_testkit::training::{Room, STALL, config};
 use sharelet_train::config::{Arithmetic, Truncation};
 use sharelet_train::course::{Course, Sizes};
@@ -258,6 +260,37 @@ async fn an_order_is_of_no_use_to_others_or_for_anything_else() {
     assert_eq!(sealed.next().await, 12, "what lies before is skipped for ever");
     let again = sealed.asks(hall(1), &model, good).await;
     assert_eq!(again, Some(Refusal::SessionUsed { next: 12 }));
+}
+
+/// The dealer has the key of a device's sessions. It says the device's name to the host.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dealer_does_not_pass_for_its_device() {
+    let mut sealed = Sealed::new().await;
+    let host = sealed.host(hall(1)).await;
+    assert_eq!(sealed.infers(hall(1), &host.address).await.sessions, [0, 1]);
+    let pump = party(Role::Device, "pump");
+    let dealer = party(Role::Dealer, "dealer");
+    let stands = |host: &Running<Host>| {
+        let service = host.service();
+        let entry = service.source().store.standing(pump.name).unwrap();
+        let devices = service.devices();
+        (entry, devices.iter().map(|of| of.evaluated).collect::<Vec<_>>())
+    };
+    let before = stands(&host);
+    let readings = random_readings(&sealed.room.model, 1, &mut sealed.rng);
+    // With its own key; as itself; and as whoever has no key that anybody knows.
+    for (says, is) in [(pump, dealer), (dealer, dealer), (pump, party(Role::Device, "pomp"))] {
+        let mut device = sealed.room.device("pump", "", &readings);
+        device.settings.host = format!("hall-1@{}", host.address);
+        device.settings.route = posing(says, is);
+        device.settings.retries = 0;
+        let error = run(&mut device).await.expect_err("is not the device");
+        assert!(matches!(error, DeviceError::Link(LinkError::Channel { .. })), "{error}");
+        // No seed of a model, which comes with the welcome.
+        assert_eq!((device.events.welcomes, device.events.sessions.len()), (0, 0));
+        assert_eq!(stands(&host), before, "the host has a record of it");
+    }
+    assert_eq!(sealed.infers(hall(1), &host.address).await.sessions, [2, 3]);
 }
 
 /// Another host fetches all that a device has ordered of it, and is never seen again.

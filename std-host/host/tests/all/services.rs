@@ -4,11 +4,13 @@
 use std::fs;
 
 use rand_core::Rng as _;
+use sharelet_core::session::SessionError;
 use sharelet_core::session::wire::control::{Answer, DeviceId, Refusal, Request};
 use sharelet_core::session::wire::frame::Kind;
+use sharelet_host::device::DeviceError;
 use sharelet_host::store::StoreError;
 use sharelet_host::store::dealer::DealerStore;
-use sharelet_host::store::host::HostStore;
+use sharelet_host::store::host::{Counted, HostStore};
 use sharelet_host::store::witness::Witness;
 use sharelet_testkit::room::{
     STALL, Scenario, damage, random_readings, rogue, run, twin, when_unlocked,
@@ -90,9 +92,51 @@ async fn a_host_that_was_killed_and_restarted_uses_no_number_twice() {
 async fn a_counter_that_goes_back_uses_no_number_twice() {
     let mut scenario = Scenario::start(3).await;
     scenario.infers().await;
-    scenario.room.count_from("pump", 1);
+    let counter = fs::read(scenario.room.counter_path("pump")).unwrap();
+    for (stands, restarts) in [(2, false), (1, true), (0, true)] {
+        if restarts {
+            // What the host has seen of a device, it knows after a start, too.
+            let address = scenario.host.address.clone();
+            scenario.host.kill().await;
+            let (room, dealer) = (&scenario.room, &scenario.dealer.address);
+            when_unlocked(|| HostStore::open(&room.path("host"))).await;
+            scenario.host = room.host_at(&address, dealer, Answer::Device, 3).await.0;
+        }
+        scenario.room.count_from("pump", stands);
+        let refused = run(&mut scenario.device).await.expect_err("its counter went back");
+        assert_eq!(refused.to_string(), DeviceError::from(went_back()).to_string());
+    }
+    assert_eq!(scenario.device.events.sessions.len(), 3, "and none of a refused one");
+    // The newest one is at its place again.
+    fs::write(scenario.room.counter_path("pump"), counter).unwrap();
     scenario.infers().await;
     assert_eq!(scenario.device.events.sessions.len(), 6);
+    scenario.stop().await;
+}
+
+fn went_back() -> SessionError {
+    SessionError::Refused(Refusal::SessionNumber)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_devices_with_one_key_the_one_behind_is_refused() {
+    let mut scenario = Scenario::start(1).await;
+    let file = |scenario: &Scenario| scenario.room.counter_path("pump");
+    let mut of_copy = fs::read(file(&scenario)).unwrap();
+    let (mut original, mut used) = (of_copy.clone(), 0);
+    // In turn, as they would if neither knew of the other.
+    for _ in 0..4 {
+        fs::write(file(&scenario), &original).unwrap();
+        scenario.infers().await;
+        used += 1;
+        original = fs::read(file(&scenario)).unwrap();
+        fs::write(file(&scenario), &of_copy).unwrap();
+        let answered = run(&mut scenario.device).await;
+        let error = answered.expect_err("the original is ahead");
+        assert_eq!(error.to_string(), DeviceError::from(went_back()).to_string());
+        of_copy = fs::read(file(&scenario)).unwrap();
+    }
+    assert_eq!(scenario.device.events.sessions.len(), used, "the copy has no answer");
     scenario.stop().await;
 }
 
@@ -181,7 +225,9 @@ async fn a_new_key_begins_anew_after_many_sessions() {
 async fn a_dealer_that_forgot_sessions_is_not_asked_for_them_again() {
     let (room, rng) = Scenario::room(&[5, 20, 3, 3]);
     let store = HostStore::open(&room.path("host")).unwrap();
-    store.consume(DeviceId::new("pump").unwrap(), room.key_id("pump"), 20).unwrap();
+    let key = room.key_id("pump");
+    let counted = Counted { key, session: 20, counter: 0, model: [1; 8] };
+    store.consume(DeviceId::new("pump").unwrap(), counted).unwrap();
     drop(store);
     let mut scenario = Scenario::of((room, rng), 1, Answer::Device, 3).await;
     scenario.lacks_correlations().await;

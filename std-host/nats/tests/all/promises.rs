@@ -7,7 +7,7 @@ use sharelet_core::keystream::KeyId;
 use sharelet_host::store::StoreError;
 use sharelet_host::store::dealer::DealerStore;
 use sharelet_host::store::engine::{Registry as _, Store as _};
-use sharelet_host::store::host::{HostStore, Quota};
+use sharelet_host::store::host::{Counted, HostStore, Quota};
 use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::keys::provision;
 use sharelet_host::store::spool::{Origin, SpoolError};
@@ -16,6 +16,12 @@ use sharelet_link::{Party, Role};
 use super::{device, made, open};
 
 const KEY: KeyId = [1; 8];
+const MODEL: [u8; 8] = [5; 8];
+
+/// A session of the one model, of a device that tells nothing of its counter.
+fn counted(session: u64) -> Counted {
+    Counted { key: KEY, session, counter: 0, model: MODEL }
+}
 
 #[test]
 fn numbers_are_spent_once_by_all_hosts_together() {
@@ -32,7 +38,7 @@ fn numbers_are_spent_once_by_all_hosts_together() {
                 while claimed.len() < EACH {
                     let at = claimed.len() % 2;
                     let next = store.next_session(pumps[at], KEY).unwrap();
-                    match store.consume(pumps[at], KEY, next) {
+                    match store.consume(pumps[at], counted(next)) {
                         Ok(()) => claimed.push((at, next)),
                         Err(StoreError::SessionUsed { next: now, .. }) => assert!(now > next),
                         Err(error) => panic!("{error}"),
@@ -66,14 +72,14 @@ fn limits_hold_over_all_hosts() {
     });
     for session in 0..3 {
         let store = &stores[usize::try_from(session % 2).unwrap()];
-        store.consume(device("a"), KEY, session).unwrap();
+        store.consume(device("a"), counted(session)).unwrap();
     }
     for store in &stores {
-        assert!(matches!(store.expect_quota(device("a")), Err(StoreError::Quota { .. })));
-        assert!(matches!(store.consume(device("a"), KEY, 9), Err(StoreError::Quota { .. })));
+        assert!(matches!(store.expect_quota(device("a"), MODEL), Err(StoreError::Quota { .. })));
+        assert!(matches!(store.consume(device("a"), counted(9)), Err(StoreError::Quota { .. })));
     }
-    stores[0].consume(device("b"), KEY, 0).unwrap();
-    assert!(matches!(stores[1].consume(device("c"), KEY, 0), Err(StoreError::Quota { .. })));
+    stores[0].consume(device("b"), counted(0)).unwrap();
+    assert!(matches!(stores[1].consume(device("c"), counted(0)), Err(StoreError::Quota { .. })));
 }
 
 #[test]

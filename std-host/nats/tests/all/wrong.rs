@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream::{self, stream};
 use sharelet_host::store::StoreError;
 use sharelet_host::store::engine::{Registry as _, Store as _};
-use sharelet_host::store::host::HostStore;
+use sharelet_host::store::host::{Counted, HostStore};
 use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::spent::Spent;
 use sharelet_host::store::spool::{Origin, SpoolError};
@@ -222,7 +222,8 @@ fn a_store_that_has_forgotten_is_not_used() {
     let store = open(&server, &host, states[0].path());
     says(store.spent(pump), "forgotten");
     assert!(store.spent(device("new")).unwrap().is_none(), "others are served");
-    says(HostStore::shared(std::sync::Arc::new(store)).consume(pump, [1; 8], 5), "forgotten");
+    let counted = Counted { key: [1; 8], session: 5, counter: 5, model: [1; 8] };
+    says(HostStore::shared(std::sync::Arc::new(store)).consume(pump, counted), "forgotten");
     // A machine that never saw it cannot know: docs/threat-model.md.
     let fresh = open(&server, &host, states[1].path());
     assert_eq!(fresh.spent(pump).unwrap().unwrap().spent, spent(5));
@@ -375,7 +376,7 @@ fn the_permissions_of_the_page_are_enough_and_no_more() {
     store.expect_room(pump, 100).unwrap();
     assert!(store.spend(pump, None, &spent(1)).unwrap());
     assert_eq!(store.spent(pump).unwrap().unwrap().spent, spent(1));
-    assert_eq!(store.spenders().unwrap(), 1);
+    assert_eq!(store.spenders().unwrap(), [pump]);
     store.put(pump, 5, &origin, &[3; 2_000_000]).unwrap();
     assert_eq!(store.sessions(pump).unwrap(), [(5, Some(origin))]);
     assert_eq!(store.get(pump, 5, &origin, 2_000_000).unwrap(), [3; 2_000_000]);

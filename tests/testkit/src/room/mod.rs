@@ -444,6 +444,8 @@ impl Sensor for Rows {
 /// What happened to a device.
 #[derive(Default)]
 pub struct Log {
+    /// Welcomes of a host.
+    pub welcomes: usize,
     pub sessions: Vec<u64>,
     /// The same integers, in 32 bits and in 64.
     pub answers: Vec<Vec<u32>>,
@@ -455,7 +457,9 @@ pub struct Log {
 }
 
 impl Events for Log {
-    fn connected(&mut self, _: usize) {}
+    fn connected(&mut self, _: usize) {
+        self.welcomes += 1;
+    }
 
     fn prepared(&mut self, session: u64, _: Counts, _: Duration) {
         self.sessions.push(session);
