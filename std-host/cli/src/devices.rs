@@ -1,4 +1,4 @@
-//! `sharelet devices`: who is paired with a program, and who is no more.
+//! `sharelet devices`: who is paired with a program, who gets other keys, and who is no more.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,6 +15,7 @@ use sharelet_link::{Party, Role};
 
 use super::common::{WrongArguments, output, until_stopped};
 use super::monitor::address_of;
+use super::provision::{self, ChannelKeys, ProvisionArgs, Provisioned};
 use super::store::DealerStoreArgs;
 use super::top::ago;
 use super::units::parse_name;
@@ -23,7 +24,7 @@ const EXAMPLES: &str = include_str!("examples/devices.txt");
 
 /// Arguments of `sharelet devices`.
 #[derive(Args, Debug, Clone)]
-#[command(about = "List devices, and revoke them", after_help = EXAMPLES)]
+#[command(about = "List devices, make them, change their keys, and revoke them", after_help = EXAMPLES)]
 pub struct DevicesArgs {
     /// The identity of the host, or of a server: its peers are beside it.
     #[arg(long, value_name = "FILE.id")]
@@ -42,12 +43,36 @@ pub struct DevicesArgs {
 
 #[derive(Subcommand, Debug, Clone)]
 enum Change {
+    /// Make devices of this host: `sharelet provision`, paired with it.
+    Provision(Made),
+    /// Give devices other keys: the old ones count no more, and what is open is cut within seconds.
+    Rotate(Made),
     /// Let devices in no more: what is open is cut within seconds, and nothing is dealt for them.
     Revoke {
         /// The devices.
         #[arg(value_name = "NAME", required = true, value_parser = parse_name)]
         names: Vec<DeviceId>,
     },
+}
+
+/// Devices that get keys.
+#[derive(Args, Debug, Clone)]
+struct Made {
+    /// The devices.
+    #[arg(value_name = "NAME", value_parser = parse_name, required_unless_present = "from")]
+    names: Vec<DeviceId>,
+    /// More names: a file with one on each line; what follows a # is left out.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Write key pages for boards, NAME.page, in place of files for programs.
+    #[arg(long)]
+    page: bool,
+    /// How a board makes its channels; psk is for parts without room for public keys.
+    #[arg(long, value_enum, default_value_t)]
+    channel: ChannelKeys,
+    /// Where the files are written.
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    output: PathBuf,
 }
 
 /// Who asks for inferences: a device, or a data party of two servers.
@@ -60,7 +85,12 @@ const ROLES: [Role; 2] = [Role::Device, Role::DataParty];
 pub fn run(args: &DevicesArgs) -> Result<()> {
     // An identity that is not there has no peers, and nobody could be revoked.
     let own = Own::load(&args.id)?;
-    let Some(Change::Revoke { names }) = &args.change else { return list(args) };
+    let names = match &args.change {
+        None => return list(args),
+        Some(Change::Provision(made)) => return make(args, &own, made, false),
+        Some(Change::Rotate(made)) => return make(args, &own, made, true),
+        Some(Change::Revoke { names }) => names,
+    };
     let mut failed = Vec::new();
     for name in names {
         if let Err(error) = revoke(args, *name) {
@@ -71,6 +101,35 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
         bail!("not all are revoked at {}: {}", own.party, failed.join("; "));
     }
     Ok(())
+}
+
+/// Makes devices, or gives those that there are other keys.
+fn make(args: &DevicesArgs, own: &Own, made: &Made, rotates: bool) -> Result<()> {
+    if own.party.role != Role::Host {
+        let wrong = "only a host makes devices; see `sharelet provision` for data parties";
+        return Err(WrongArguments(wrong.to_owned()).into());
+    }
+    let names = provision::names(&made.names, made.from.as_deref())?;
+    for &name in names.iter().filter(|_| rotates) {
+        let peer = Party { role: Role::Device, name };
+        if !folder_of(&args.id).is_paired(&peer)? {
+            bail!("{name} is not known here, so it has no keys to change; nothing was changed");
+        }
+    }
+    provision::run(&ProvisionArgs {
+        names,
+        from: None,
+        role: Provisioned::Device,
+        state: args.dealer_state.clone(),
+        dealer: args.dealer.clone(),
+        peers: vec![args.id.clone()],
+        fingerprint: Vec::new(),
+        page: made.page,
+        channel: made.channel,
+        output: made.output.clone(),
+        force: rotates,
+        take: None,
+    })
 }
 
 /// Where the dealer has its devices, if it can be reached from here.
@@ -112,7 +171,9 @@ fn list(args: &DevicesArgs) -> Result<()> {
     };
     let mut lines = format!("{:<16}  {:<10}", "name", "role");
     lines += if keys.is_some() { "  dealer " } else { "" };
-    lines += if live.is_some() { "  connected  ready  evaluated  today         seen" } else { "" };
+    if live.is_some() {
+        lines += "  connected  ready  since start  today         in all     next       seen";
+    }
     lines += "\n";
     let peers = peers.into_iter().filter(|peer| ROLES.contains(&peer.role));
     let mut known: Vec<(&str, DeviceId)> =
@@ -129,20 +190,25 @@ fn list(args: &DevicesArgs) -> Result<()> {
             line += if keys.contains(&name) { "  has key" } else { "  no key " };
         }
         if let Some(live) = &live {
-            line += &live.get(name.as_str()).map_or_else(
-                || format!("  {:<9}  {:>5}  {:>9}  {:<12}  {}", "no", "-", "-", "-", "never"),
-                |of| {
-                    let connected = if of.connected { "yes" } else { "no" };
-                    let seen = ago(of.seen_unix_seconds);
-                    let (ready, evaluated, today) = (of.ready, of.evaluated, of_today(of));
-                    format!("  {connected:<9}  {ready:>5}  {evaluated:>9}  {today:<12}  {seen}")
-                },
-            );
+            line += &live
+                .get(name.as_str())
+                .map_or_else(|| figures_of(&DeviceFigures::of(name.as_str())), figures_of);
         }
         lines += line.trim_end();
         lines += "\n";
     }
     output(&lines)
+}
+
+/// The figures of a device, as columns.
+fn figures_of(of: &DeviceFigures) -> String {
+    let connected = if of.connected { "yes" } else { "no" };
+    let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
+    let (today, sessions, next) = (of_today(of), number(of.sessions), number(of.next_session));
+    let (ready, evaluated, seen) = (of.ready, of.evaluated, ago(of.seen_unix_seconds));
+    format!(
+        "  {connected:<9}  {ready:>5}  {evaluated:>11}  {today:<12}  {sessions:<9}  {next:<9}  {seen}"
+    )
 }
 
 /// Sessions of today, and how many there may be.

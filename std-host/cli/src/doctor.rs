@@ -8,7 +8,11 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::common::{CONNECT, counter_of, output, runtime};
+use super::monitor::address_of;
 use super::units::parse_endpoint;
+use sharelet_core::session::wire;
+use sharelet_host::dealer::wire as dealer_wire;
+use sharelet_host::server::{shared, training};
 use sharelet_host::store::StoreError;
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::dealer::{self, DealerStore};
@@ -16,13 +20,16 @@ use sharelet_host::store::host::{self, HostStore};
 use sharelet_host::store::identity::{Own, peers_of};
 use sharelet_host::store::peers::folder_of;
 use sharelet_host::store::witness;
+use sharelet_host::upload;
+use sharelet_link::monitor::{self, DeviceFigures};
 use sharelet_link::{Keyring, Peers as _, Role, Route, tcp};
+use sharelet_model::FILE_VERSION;
 
 const EXAMPLES: &str = include_str!("examples/doctor.txt");
 
 /// Arguments of `sharelet doctor`.
 #[derive(Args, Debug, Clone)]
-#[command(about = "Check keys, counters, stores and peers", after_help = EXAMPLES)]
+#[command(about = "Check versions, keys, counters, stores and peers", after_help = EXAMPLES)]
 pub struct DoctorArgs {
     /// An identity, and its peers.
     #[arg(long, value_name = "FILE")]
@@ -34,6 +41,10 @@ pub struct DoctorArgs {
     /// inside.
     #[arg(long, value_name = "DIR")]
     pub state: Vec<PathBuf>,
+    /// Where a host, dealer or server that runs tells its figures: what was given to its
+    /// `--monitor`.
+    #[arg(long, value_name = "[ADDRESS:]PORT")]
+    pub monitor: Vec<String>,
     /// A peer that is to be reached.
     #[arg(long, value_name = "ROLE=ADDRESS", value_parser = parse_peer, requires = "id")]
     pub reach: Vec<(Role, String)>,
@@ -158,6 +169,26 @@ impl Findings {
         }
     }
 
+    /// A program that runs: whether it is ready, and who has nothing in stock.
+    async fn monitor(&mut self, wanted: &str) -> Result<()> {
+        let address = address_of(wanted);
+        let (ready, why) = match monitor::ask(&address, "/readyz").await {
+            Ok(answer) => answer,
+            Err(error) => return self.wrong(format!("{address}: {error}")),
+        };
+        if !ready {
+            return self.wrong(format!("{address}: not ready: {}", why.trim()));
+        }
+        let (_, devices) = monitor::ask(&address, "/devices").await?;
+        let devices: Vec<DeviceFigures> = serde_json::from_str(&devices)?;
+        let stock: u64 = devices.iter().map(|device| device.ready).sum();
+        let here = devices.iter().filter(|device| device.connected).count();
+        self.good(format!(
+            "{address}: ready; {} devices, {here} of them connected; {stock} sessions in stock",
+            devices.len(),
+        ))
+    }
+
     async fn reach(&mut self, route: &Route, role: Role, address: &str) -> Result<()> {
         let start = Instant::now();
         match tcp::connect(address, role, route, CONNECT, CONNECT).await {
@@ -171,21 +202,46 @@ impl Findings {
     }
 }
 
+/// What both ends of a link must have the same of, and whoever reads a model.
+fn versions() -> String {
+    format!(
+        "sharelet {}: channels of version {}, sessions {}, dealing {}, training {}, shared models \
+         {}, uploads {}; model files {}",
+        env!("CARGO_PKG_VERSION"),
+        sharelet_channel::VERSION,
+        wire::VERSION,
+        dealer_wire::VERSION,
+        training::wire::VERSION,
+        shared::wire::VERSION,
+        upload::wire::VERSION,
+        FILE_VERSION,
+    )
+}
+
 /// Looks at everything that is named.
 ///
 /// # Errors
 /// Something is wrong, or nothing was named.
 pub fn run(args: &DoctorArgs) -> Result<()> {
-    let DoctorArgs { id, key, state, reach } = args;
-    if id.is_none() && key.is_empty() && state.is_empty() {
-        bail!("nothing to look at; name an --id, a --key or a --state");
+    let DoctorArgs { id, key, state, monitor, reach } = args;
+    if id.is_none() && key.is_empty() && state.is_empty() && monitor.is_empty() {
+        bail!("nothing to look at; name an --id, a --key, a --state or a --monitor");
     }
     let mut findings = Findings::default();
+    findings.good(versions())?;
     if let Some(id) = id {
         findings.identity(id)?;
     }
     key.iter().try_for_each(|key| findings.key(key))?;
     state.iter().try_for_each(|state| findings.state(state))?;
+    if !monitor.is_empty() {
+        runtime()?.block_on(async {
+            for address in monitor {
+                findings.monitor(address).await?;
+            }
+            Ok::<_, anyhow::Error>(())
+        })?;
+    }
     if let Some(id) = id.as_deref().filter(|_| !reach.is_empty()) {
         let keyring = Keyring::new(Own::load(id)?.identity(), folder_of(id));
         let route = Route::sealed(keyring.into(), None);

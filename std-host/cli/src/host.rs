@@ -97,7 +97,7 @@ pub struct HostArgs {
     /// readings cleverly learns weights.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub sessions_per_day: u32,
-    /// Most devices that are ever served from this state.
+    /// Most devices that are ever served a model from this state.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub devices: u32,
     #[command(flatten)]

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::answers::Labels;
 use super::common::print;
+use super::terminal::working;
 use sharelet_core::session::deal;
 use sharelet_core::session::network::{MIN_GATE_BITS, RING_BITS};
 use sharelet_host::dealer::masked;
@@ -107,7 +108,9 @@ pub fn run(args: ImportArgs) -> Result<(), ImportError> {
         _ => Ok(()),
     };
     free()?;
+    let reading = working(format!("reading {}", args.model.display()));
     let mut chain = sharelet_import::read_output(&args.model, args.output.as_deref())?;
+    reading.finish_and_clear();
     if let Some(name) = args.name {
         chain.name = name;
     }
@@ -120,7 +123,11 @@ pub fn run(args: ImportArgs) -> Result<(), ImportError> {
         gate_bits: args.gate_bits,
         max_error: args.max_error / 100.0,
     };
+    let (layers, readings) = (chain.layers.len(), calibration.len());
+    let choosing =
+        working(format!("choosing scales and gates of {layers} layers on {readings} readings"));
     let (mut model, report) = choose::quantise(&chain, &calibration, &options)?;
+    choosing.finish_and_clear();
     model.labels = args.labels.map_or_else(Vec::new, Labels::names);
     model.validate()?;
     serve(&model)?;

@@ -45,8 +45,9 @@ pub struct ProvisionArgs {
     /// The dealer's state directory, if it is on this machine. Else NAME.dealer is for the dealer.
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// The dealer's store.
     #[command(flatten)]
-    dealer: DealerStoreArgs,
+    pub dealer: DealerStoreArgs,
     /// A peer to be paired with, as by `sharelet pair`: its identity, if it is on this machine, or
     /// its card. The host of a device, or the two servers of a data party.
     #[arg(long = "peer", value_name = "FILE")]
@@ -158,10 +159,7 @@ pub fn run(args: &ProvisionArgs) -> Result<()> {
         peer.expect_fingerprint(&args.fingerprint)?;
     }
     private_directory(&args.output)?;
-    let mut names = args.names.clone();
-    if let Some(file) = &args.from {
-        names.extend(listed(file)?);
-    }
+    let names = names(&args.names, args.from.as_deref())?;
     for name in &names {
         expect_new(args, *name)?;
     }
@@ -177,6 +175,16 @@ pub fn run(args: &ProvisionArgs) -> Result<()> {
     }
     bar.finish_and_clear();
     Ok(())
+}
+
+/// The names that are given, and those of a file.
+///
+/// # Errors
+/// The file cannot be read, or a line of it is no name.
+pub fn names(given: &[DeviceId], file: Option<&Path>) -> Result<Vec<DeviceId>> {
+    let mut names = given.to_vec();
+    names.extend(file.map(listed).transpose()?.unwrap_or_default());
+    Ok(names)
 }
 
 /// The names that a file lists, all of them read before a key is made.

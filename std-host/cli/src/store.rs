@@ -202,7 +202,7 @@ pub fn run(args: &StoreArgs) -> Result<()> {
         What::Show { at, id } => {
             let (access, own) = (at.tls.access(&at.url)?, owner(id)?);
             let store = Nats::open(&access, &own, None)?;
-            let (spent, models) = (store.spenders()?, store.model_count()?);
+            let (spent, models) = (store.spenders()?.len(), store.model_count()?);
             let mut lines = format!("the store of {} at {access}\n", own.party);
             lines += &format!("devices with spent numbers: {spent}\n");
             match own.party.role {

@@ -1,6 +1,7 @@
 //! What people see while a command works: log lines and progress bars.
 
 use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::LazyLock;
 
@@ -102,6 +103,19 @@ pub fn progress(what: &'static str, total: u64, bytes: bool) -> ProgressBar {
     {
         bar.set_style(style.progress_chars("=> "));
     }
+    bar
+}
+
+/// What is being done, and since when, on a terminal, where nobody knows how much is left; nothing
+/// elsewhere.
+#[must_use]
+pub fn working(what: String) -> ProgressBar {
+    const TICK: Duration = Duration::from_millis(120);
+    let bar = bars().add(ProgressBar::new_spinner()).with_message(what);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(TICK);
     bar
 }
 

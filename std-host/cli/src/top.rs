@@ -192,15 +192,8 @@ mod tests {
         assert_eq!(figures.quantile("infer", 0.6), Some(0.002));
         assert_eq!(figures.quantile("infer", 0.99), Some(f64::INFINITY));
         assert_eq!(figures.quantile("deal", 0.5), None);
-        let device = DeviceFigures {
-            name: "pump".to_owned(),
-            connected: true,
-            evaluated: 12,
-            seen_unix_seconds: 0,
-            ready: 4,
-            today: None,
-            most_a_day: None,
-        };
+        let device =
+            DeviceFigures { connected: true, evaluated: 12, ready: 4, ..DeviceFigures::of("pump") };
         let page = page("a:1", "ready", &figures, &vec![device], Some(1.25));
         for said in ["a:1  ready", "half within 1 ms, 99 of 100 within -", "3   Quota", "never"] {
             assert!(page.contains(said), "{said}: {page}");

@@ -51,6 +51,13 @@ impl Disk {
         })));
     }
 
+    /// Nothing can be written there any more, by whoever it is.
+    fn protect(&self) {
+        let mut mount = Command::new("mount");
+        let done = mount.args(["-o", "remount,ro"]).arg(&self.path).status().expect("runs");
+        assert!(done.success(), "{done}");
+    }
+
     fn free(&self) {
         self.filled.store(false, Ordering::Relaxed);
         // As long as the file is open it takes its space.
@@ -114,6 +121,36 @@ fn a_disk_that_was_full_is_used_again() {
     }
     let last = sessions(&room.read("report")).into_iter().max().unwrap();
     assert!(last - used < 100, "{used}, then {last}");
+}
+
+/// A state that cannot be written is said to be so, and nothing is begun.
+#[test]
+fn a_disk_that_is_only_read_is_named() {
+    let room = super::sessions::room();
+    let Some(of_host) = Disk::new(room.path("host")) else { return };
+    let of_dealer = Disk::new(room.path("dealer")).expect("as the first one");
+    room.works("provision pump --state dealer");
+    let dealer = room.serve("dealer --state dealer");
+    let line = format!("host model.slt --dealer {} --state host", dealer.address);
+    let host = room.serve(&line);
+    let ended = device(&room, &host.address, "--count 1");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let used = sessions(&room.read("report"));
+    host.program.stop("INT").expect(0, "stopped");
+    dealer.program.stop("INT").expect(0, "stopped");
+    of_host.protect();
+    of_dealer.protect();
+    for (line, state) in [(line.as_str(), "host"), ("dealer --state dealer", "dealer")] {
+        let ended = room.run(&format!("{line} --listen 127.0.0.1:0"));
+        let path = room.path(state);
+        let names = ended.err.contains(path.to_str().unwrap()) || ended.err.contains(state);
+        assert!(ended.code == Some(1) && names, "{ended:?}");
+        assert!(ended.err.to_lowercase().contains("read-only"), "{ended:?}");
+    }
+    let ended = room.run("provision fan --state dealer");
+    assert!(ended.code == Some(1) && ended.err.to_lowercase().contains("read-only"), "{ended:?}");
+    assert!(!room.path("fan.key").exists(), "a device has a key that its dealer does not know");
+    assert!(!used.is_empty());
 }
 
 /// What cannot be kept is not asked for again and again: no number is spent, and a line is written

@@ -32,6 +32,12 @@ fn dealer_and_host(room: &Programs) -> [Server; 2] {
     [dealer, host]
 }
 
+/// The same two, started anew.
+fn restarted(room: &Programs, dealer: Server) -> [Server; 2] {
+    dealer.program.stop("INT").expect(0, "stopped");
+    dealer_and_host(room)
+}
+
 fn device(host: &Server, more: &str) -> String {
     format!("device --key pump.key --inputs readings.npy --host {} {more}", host.address)
 }
@@ -140,7 +146,7 @@ fn a_device_that_is_revoked_is_cut_off_and_others_are_served() {
     room.works("provision pump --state dealer");
     room.works("provision fan --state dealer");
     let [dealer, host] = dealer_and_host(&room);
-    let (of_dealer, of_host) = (monitor(&dealer), monitor(&host));
+    let of_host = monitor(&host);
     let listed = "devices --id host.id --dealer-state dealer";
     let out = room.works(listed).out;
     assert!(out.contains("fan") && out.contains("pump") && out.contains("has key"), "{out}");
@@ -158,7 +164,9 @@ fn a_device_that_is_revoked_is_cut_off_and_others_are_served() {
         host.address
     ));
     assert!(slow.next_line().is_some());
-    room.works("provision fan --state dealer --force");
+    room.refuses(&format!("{listed} rotate bell"), 1, "bell is not known here");
+    room.refuses(&format!("{listed} provision fan"), 1, "fan.key exists already");
+    room.works(&format!("{listed} rotate fan"));
     let ended = slow.end();
     assert_eq!(ended.code, Some(1), "{}", ended.err);
     assert!(ended.out.lines().count() < READINGS - 1);
@@ -174,9 +182,26 @@ fn a_device_that_is_revoked_is_cut_off_and_others_are_served() {
     assert!(!out.contains("pump") && out.contains("fan"), "{out}");
     let fan = format!("device --key fan.key --inputs readings.npy --host {}", host.address);
     assert_eq!(room.works(&format!("{fan} --count 3")).out.lines().count(), 3);
+    // A host that was started anew knows how its devices stand.
+    host.program.stop("INT").expect(0, "stopped");
+    let [dealer, host] = restarted(&room, dealer);
+    let (of_dealer, of_host) = (monitor(&dealer), monitor(&host));
+    let out = room.works(&format!("{listed} --monitor {of_host}")).out;
+    let row = out.lines().find(|line| line.starts_with("fan")).unwrap_or_else(|| panic!("{out}"));
+    let columns: Vec<_> = row.split_whitespace().collect();
+    let [_, "device", "has", "key", "no", "0", "0", today, in_all, next, seen, ..] = columns[..]
+    else {
+        panic!("{out}")
+    };
+    assert!(today.ends_with("/10000") && seen != "never", "{out}");
+    // Three under its new key, and those of before.
+    assert!(next.parse::<u32>().unwrap() >= 3 && in_all.parse::<u32>().unwrap() > 3, "{out}");
+    room.works(&format!("{listed} provision bell horn"));
+    let bell = format!("device --key bell.key --inputs readings.npy --host {}", host.address);
+    assert_eq!(room.works(&format!("{bell} --count 2")).out.lines().count(), 2);
 
     for (at, figures) in [
-        (&of_host, ["99 of 100 within", "infer", "fan"]),
+        (&of_host, ["99 of 100 within", "infer", "bell"]),
         (&of_dealer, ["deal", "connections", "memory"]),
     ] {
         let top = room.works(&format!("top {at} --once")).out;
@@ -255,7 +280,7 @@ fn a_service_takes_the_socket_of_its_unit() {
 fn commands_of_units_and_containers_are_valid() {
     let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy");
     let mut commands = Vec::new();
-    for unit in ["sharelet-dealer.service", "sharelet-host.service"] {
+    for unit in ["sharelet-dealer.service", "sharelet-host.service", "sharelet-server.service"] {
         let text = fs::read_to_string(deploy.join(unit)).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/"));
         let line = line.unwrap().replace("/etc", deploy.to_str().unwrap());
@@ -270,7 +295,7 @@ fn commands_of_units_and_containers_are_valid() {
         let words = words.map(|word| word.trim().trim_matches('"').to_owned());
         commands.push(["sharelet".to_owned()].into_iter().chain(words).collect());
     }
-    assert_eq!(commands.len(), 11);
+    assert_eq!(commands.len(), 14);
     for command in commands {
         let arguments = command.iter().map(Into::into);
         let parsed = sharelet_cli::settings::parse::<Cli>(arguments, []);

@@ -16,10 +16,12 @@ mod answers;
 mod bad_readings;
 #[cfg(unix)]
 mod docs;
+mod doctor;
 mod durable;
 mod explain;
 #[cfg(unix)]
 mod fleet;
+mod fleet_faults;
 #[cfg(feature = "import")]
 mod importing;
 mod plot;
