@@ -1,12 +1,14 @@
 //! One boot of an emulated board through readings, from keys to the end of its servers.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::boards::{Arguments, Board};
+use crate::boards::{self, Arguments, Board};
 use crate::case::Case;
 use crate::inference::{self, Answer, Run};
+use crate::process::Running;
 use crate::services::{Room, Server};
 
 /// One boot of a board, through `count` readings of a case, with options of its program. Dealer and
@@ -45,6 +47,29 @@ pub fn infer_on_board(
     })?;
     end([("host", &mut services.host), ("dealer", &mut services.dealer)])?;
     Ok(result)
+}
+
+/// The same, booted by the script of `deploy/`, as the compose file does it.
+pub fn infer_by_script(
+    room: &Room,
+    script: &Path,
+    image: &Path,
+    case: &Case,
+    count: usize,
+) -> Result<Vec<Answer>> {
+    let expected = room.twin(&case.model, &case.inputs, Some(count))?;
+    room.provision(true)?;
+    let mut services = room.services(&case.model, "device")?;
+    let mut sh = Command::new("sh");
+    sh.arg(script).args(["device", &boards::on_this_pc(services.host.port), &count.to_string()]);
+    sh.env("BOARD", image).current_dir(room.folder());
+    let mut device = Running::start("board.sh", &mut sh, &room.path("board.log"))?;
+    let report = room.path("device.report");
+    let infer =
+        inference::infer(&mut device, &report, &expected, &services.host.process, |_| Ok(()));
+    let (answers, _) = infer?;
+    end([("host", &mut services.host), ("dealer", &mut services.dealer)])?;
+    Ok(answers)
 }
 
 /// One boot of a board whose network is a UART, through `count` readings of a case. The host is

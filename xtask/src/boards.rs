@@ -154,12 +154,21 @@ pub fn find(name: &str) -> Result<&'static Board> {
 #[derive(Clone, Debug)]
 pub struct Arguments(Vec<String>);
 
+/// A port of this PC, as a board sees it.
+pub fn on_this_pc(port: u16) -> String {
+    format!("{PC}:{port}")
+}
+
 impl Arguments {
     /// A session with the host that listens on `port` of this PC.
     pub fn session(port: u16, count: usize) -> Self {
-        Self(vec![format!("host={PC}:{port}"), format!("count={count}"), "ip=10.0.2.15".to_owned()])
-            .with("inputs", "inputs.f32")
-            .with("counter", "device.counter")
+        Self(vec![
+            format!("host={}", on_this_pc(port)),
+            format!("count={count}"),
+            "ip=10.0.2.15".to_owned(),
+        ])
+        .with("inputs", "inputs.f32")
+        .with("counter", "device.counter")
     }
 
     /// A session with the host at the other end of the board's UART, which need not be there yet.

@@ -1,8 +1,10 @@
 //! `cargo xtask dist`: what is handed out, a static program with its manual, completions and
 //! licences, and a checksum of each archive; or a wheel for Python.
 
+mod licences;
 mod python;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,20 +13,23 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
 use crate::files::{self, create_folder};
-use crate::process;
-use crate::setup::{BUILD_LIMIT, INSTALL_LIMIT, Setup};
+use crate::process::{self, succeeds};
+use crate::setup::{BUILD_LIMIT, INSTALL_LIMIT, Packages, Setup};
 use crate::steps::Steps;
 use crate::workspace::{SHARELET_PACKAGE, Workspace};
 
 /// Targets whose programs need nothing of the machine that they run on.
-const TARGETS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
+const TARGETS: [(&str, &[&str]); 2] = [
+    ("x86_64-unknown-linux-musl", &["gcc-x86-64-linux-gnu", "libc6-dev-amd64-cross"]),
+    ("aarch64-unknown-linux-musl", &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]),
+];
 const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
 /// For which machines.
 #[derive(Args, Clone, Debug)]
 pub struct DistArgs {
-    /// A target; this machine's kind, statically linked, if none is given. Others need a linker,
-    /// such as `aarch64-linux-gnu-gcc`.
+    /// A target; if none is given all that are static, as far as their linkers are here or can be
+    /// installed. Of another machine's kind that is one such as `aarch64-linux-gnu-gcc`.
     #[arg(long = "target", value_name = "TARGET")]
     targets: Vec<String>,
     /// The wheel for Python in place of archives, for this machine's kind; its tests are run.
@@ -47,13 +52,15 @@ pub fn run(args: &DistArgs) -> Result<()> {
         steps.note(&format!("{}: {bytes} bytes", wheel.display()));
         return Ok(());
     }
-    let targets = if args.targets.is_empty() {
-        let own = TARGETS.iter().filter(|target| target.starts_with(std::env::consts::ARCH));
-        own.map(|target| (*target).to_owned()).collect()
-    } else {
-        args.targets.clone()
+    let targets = match args.targets.is_empty() {
+        true => possible(&setup)?,
+        false => args.targets.clone(),
     };
-    ensure!(!targets.is_empty(), "name a --target, such as {}", TARGETS.join(" or "));
+    ensure!(
+        !targets.is_empty(),
+        "name a --target, such as {}",
+        TARGETS.map(|(target, _)| target).join(" or ")
+    );
     let mut sums = String::new();
     for target in targets {
         let archive = archive(&setup, &folder, &target)?;
@@ -64,6 +71,34 @@ pub fn run(args: &DistArgs) -> Result<()> {
         sums += &sum;
     }
     fs::write(folder.join("SHA256SUMS"), sums).context("SHA256SUMS")
+}
+
+/// The static targets whose linkers are here, or can be installed.
+fn possible(setup: &Setup<'_>) -> Result<Vec<String>> {
+    let mut possible = Vec::new();
+    for (target, packages) in TARGETS {
+        let linker = linker(target);
+        let had = |linker: &str| succeeds(Command::new(linker).arg("--version"));
+        if !had(&linker) {
+            let installed = Packages::new(packages, "a GNU compiler for the target")
+                .and_then(|packages| packages.install(setup));
+            if let Err(error) = installed {
+                setup.steps.note(&format!("{target} is left out: {error:#}"));
+                continue;
+            }
+        }
+        ensure!(had(&linker), "{linker} does not run");
+        possible.push(target.to_owned());
+    }
+    Ok(possible)
+}
+
+/// What compiles C for a target, and links.
+fn linker(target: &str) -> String {
+    match target.split('-').next() {
+        Some(arch) if arch != std::env::consts::ARCH => format!("{arch}-linux-gnu-gcc"),
+        _ => "cc".to_owned(),
+    }
 }
 
 /// Builds for a target, and packs what belongs to it.
@@ -80,12 +115,9 @@ fn archive(setup: &Setup<'_>, folder: &Path, target: &str) -> Result<PathBuf> {
         // Of the C in it, that of TLS for stores, no line asks for more than the compiler has: a
         // linker for musl, which few have, is not needed.
         let variable = target.replace('-', "_");
-        let mut compiler = "cc".to_owned();
-        if !target.starts_with(std::env::consts::ARCH) {
-            let arch = target.split('-').next().unwrap_or_default();
-            compiler = format!("{arch}-linux-gnu-gcc");
-            let linker = format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase());
-            cargo.env(linker, &compiler);
+        let compiler = linker(target);
+        if compiler != "cc" {
+            cargo.env(format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase()), &compiler);
         }
         cargo.env(format!("CC_{variable}"), compiler);
         cargo.env(format!("CFLAGS_{variable}"), "-U_FORTIFY_SOURCE");
@@ -105,18 +137,26 @@ fn archive(setup: &Setup<'_>, folder: &Path, target: &str) -> Result<PathBuf> {
     for file in ["LICENSE-MIT", "LICENSE-APACHE", "README.md", "CHANGELOG.md"] {
         copy(&workspace.root().join(file), file)?;
     }
-    if target.starts_with(std::env::consts::ARCH) {
-        steps.step("manual and completions", || {
-            create_folder(&packed.join("completions"))?;
-            for shell in SHELLS {
-                let text = output(Command::new(&program).args(["completions", shell]))?;
-                fs::write(packed.join("completions").join(format!("sharelet.{shell}")), text)?;
-            }
-            let manual = packed.join("man");
-            create_folder(&manual)?;
-            output(Command::new(&program).arg("man").arg(&manual)).map(|_| ())
-        })?;
-    }
+    steps.step("manual and completions", || {
+        // The same for all kinds of machines; a program of another one does not run here.
+        let tell = |arguments: &[&OsStr]| {
+            let mut cargo = workspace.cargo();
+            cargo.args(["run", "--quiet", "--locked", "--package", SHARELET_PACKAGE, "--"]);
+            output(cargo.args(arguments))
+        };
+        create_folder(&packed.join("completions"))?;
+        for shell in SHELLS {
+            let text = tell(&["completions".as_ref(), shell.as_ref()])?;
+            fs::write(packed.join("completions").join(format!("sharelet.{shell}")), text)?;
+        }
+        let manual = packed.join("man");
+        create_folder(&manual)?;
+        tell(&["man".as_ref(), manual.as_ref()]).map(|_| ())
+    })?;
+    let crates = steps.step("licences of what is linked", || {
+        licences::collect(workspace, target, &packed.join("licences"))
+    })?;
+    ensure!(crates > 50, "only {crates} crates are linked");
     let archive = folder.join(format!("{whole}.tar.gz"));
     let mut tar = Command::new("tar");
     // The same files are the same archive, whoever packs them.

@@ -6,6 +6,7 @@ mod programs;
 mod toolchain;
 mod work;
 
+pub use apt::Packages;
 pub use nats::SERVER as NATS_SERVER;
 pub use toolchain::Toolchain;
 pub use work::{BUILD_LIMIT, INSTALL_LIMIT, Setup};

@@ -3,7 +3,7 @@
 use super::firmware::{Image, Images};
 use super::refusals;
 use super::results::Checks;
-use crate::board_runs::{infer_on_board, infer_over_serial, query_on_board};
+use crate::board_runs::{infer_by_script, infer_on_board, infer_over_serial, query_on_board};
 use crate::boards;
 use crate::case::Case;
 use crate::counted;
@@ -15,6 +15,8 @@ use anyhow::{Result, bail};
 
 /// Sets of secrets: every kind of reading twice and more.
 const SECRETS: u32 = 40;
+/// The board of the compose file.
+const COMPOSED: &str = "mps2-an386";
 /// Power cuts for each kind of channel.
 const CUTS: u64 = 5;
 
@@ -44,6 +46,13 @@ pub fn run(checks: &Checks<'_>, images: &Images) {
         run("address from DHCP", &built_in, Some(2), ("ip", "dhcp"));
         if board.is_large() {
             run("built-in readings, E kept", &built_in, None, ("keep", "8192"));
+        }
+        if board.name == COMPOSED {
+            checks.check(&format!("{COMPOSED}: booted as in deploy/compose.yaml"), || {
+                let room = Room::new(workspace, &folder.join("composed"))?;
+                let script = workspace.root().join("deploy/board.sh");
+                all_agree(&infer_by_script(&room, &script, image, &built_in, 3)?)
+            });
         }
         for (case, count) in reference.iter().zip([3, 2, 10, 2]) {
             let name = format!("{count} readings of {}", case.name);
