@@ -12,6 +12,10 @@
 //! **Whatever cannot be read may have been a number.** A record that was cut, or that the flash has
 //! lost since, could have had a number up to [`ORDER_SESSIONS`] beyond the one before, so as many
 //! numbers are left out for it. There are enough: 2^53 such losses.
+//!
+//! **What was told stays.** A host remembers the highest number that a device has asked for, and
+//! refuses one that asks for less: it may be a copy. So a number that does not follow from the
+//! records is recorded as unused before it is told.
 
 use core::fmt;
 
@@ -38,12 +42,14 @@ pub fn born(page: &KeyPage) -> [u8; RECORD_BYTES] {
 pub struct Counter<F> {
     log: Log<F, RECORD_BYTES>,
     unused: Option<u64>,
+    /// Whether `unused` follows from what is in flash.
+    kept: bool,
 }
 
 impl<F: NorFlash> Counter<F> {
     /// The counter of the key with this public name. Nothing is read yet.
     pub fn new(flash: F, sectors: Sectors, key: KeyId) -> Self {
-        Self { log: Log::new(flash, sectors, key), unused: None }
+        Self { log: Log::new(flash, sectors, key), unused: None, kept: false }
     }
 
     /// Begins the counter of a page that was never used, in place of another key's: erases the
@@ -58,7 +64,7 @@ impl<F: NorFlash> Counter<F> {
         }
         let mut counter = Self::new(flash, sectors, page.key_id());
         counter.log.begin(page.counter_start(), &[]).await?;
-        counter.unused = Some(page.counter_start());
+        (counter.unused, counter.kept) = (Some(page.counter_start()), true);
         Ok(counter)
     }
 
@@ -71,11 +77,16 @@ impl<F: NorFlash> Counter<F> {
             Some(unused) => unused,
             None => {
                 let newest = self.log.newest().await?;
+                self.kept = newest.lost == 0;
                 let skipped = (u64::from(ORDER_SESSIONS) + 1).saturating_mul(newest.lost.into());
                 newest.number.checked_add(skipped).ok_or(StoreError::Exhausted)?
             }
         };
         self.unused = Some(unused);
+        if !self.kept {
+            self.log.append(unused, &[]).await?;
+            self.kept = true;
+        }
         Ok(unused)
     }
 
@@ -89,8 +100,10 @@ impl<F: NorFlash> Counter<F> {
             return Err(StoreError::AlreadyUsed);
         }
         let unused = number.checked_add(1).ok_or(StoreError::Exhausted)?;
-        self.unused = Some(unused);
-        self.log.append(unused, &[]).await
+        (self.unused, self.kept) = (Some(unused), false);
+        self.log.append(unused, &[]).await?;
+        self.kept = true;
+        Ok(())
     }
 }
 
