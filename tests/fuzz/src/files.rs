@@ -19,6 +19,7 @@ use sharelet_host::store::datasets::Datasets;
 use sharelet_host::store::identity::{Card, Own};
 use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::peers::{Paired, PeersFolder};
+use sharelet_host::store::spent::Spent;
 use sharelet_host::store::{task, training};
 use sharelet_link::{Party, Peers as _, Role};
 use sharelet_model::readings::columns::Columns;
@@ -80,9 +81,10 @@ pub fn page_seeds() -> Vec<Vec<u8>> {
     [by_static, provisioned].iter().map(|page| page.to_bytes().to_vec()).collect()
 }
 
-/// Identities, cards, peers, keys, counters and tasks; the first byte says which.
+/// Identities, cards, peers, keys, counters, tasks and records of what was spent; the first byte
+/// says which.
 pub fn store(bytes: &[u8]) {
-    let Some((kind, bytes)) = untagged(bytes, 5) else { return };
+    let Some((kind, bytes)) = untagged(bytes, 6) else { return };
     match kind {
         0 => with_file("identity", bytes, |path| {
             let _ = (Own::load(path).is_ok(), Card::load(path).is_ok());
@@ -102,9 +104,19 @@ pub fn store(bytes: &[u8]) {
             let key = with_file("key", &*device_key().to_bytes(), Path::to_owned);
             let _ = with_file("counter", bytes, |path| FileCounter::open(path, &key, false));
         }
-        _ => with_file("task", bytes, |path| {
+        4 => with_file("task", bytes, |path| {
             let _ = task::load(path);
         }),
+        _ => {
+            let Some(spent) = Spent::from_bytes(bytes) else { return };
+            assert!(spent.follows(&spent));
+            let (key, mut more) = ([1; 8], spent.clone());
+            if more.spend(key, more.next(key), 1).is_ok() {
+                more.count(1 << 40, [2; 8]);
+                assert!(more.follows(&spent) && more.has_had([2; 8]));
+            }
+            assert_eq!(Spent::from_bytes(&more.to_bytes()), Some(more));
+        }
     }
 }
 
@@ -152,6 +164,11 @@ pub fn store_seeds() -> Vec<Vec<u8>> {
     };
     let columns = Some(Columns { features: vec!["a".to_owned()], labels: vec!["b".to_owned()] });
     seeds.push(tagged(4, &written(|path| task::save(&task::TaskFile { task, columns }, path))));
+    let mut spent = Spent::default();
+    spent.spend([1; 8], 5, 3).expect("unspent");
+    spent.spend_at([2; 8], 9, 9).expect("unspent");
+    spent.count(1 << 30, [4; 8]);
+    seeds.push(tagged(5, &spent.to_bytes()));
     seeds
 }
 

@@ -13,8 +13,11 @@
     reason = "a target ends where something is wrong"
 )]
 
+mod dealer;
 mod encrypted;
 mod files;
+mod flash;
+mod memory;
 mod messages;
 mod models;
 mod parties;
@@ -34,17 +37,19 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 21] = [
     Target { name: "device", run: parties::device, seeds: parties::device_seeds },
     Target { name: "host", run: parties::host, seeds: parties::host_seeds },
     Target { name: "connect", run: parties::connect, seeds: parties::connect_seeds },
     Target { name: "accept", run: parties::accept, seeds: parties::accept_seeds },
+    Target { name: "dealer", run: dealer::run, seeds: dealer::seeds },
     Target { name: "control", run: messages::control, seeds: messages::control_seeds },
     Target { name: "queries", run: messages::queries, seeds: messages::query_seeds },
     Target { name: "frames", run: messages::frames, seeds: messages::frame_seeds },
     Target { name: "encrypted", run: encrypted::messages, seeds: encrypted::seeds },
     Target { name: "transfers", run: transfers::messages, seeds: transfers::seeds },
     Target { name: "page", run: files::page, seeds: files::page_seeds },
+    Target { name: "logs", run: flash::logs, seeds: flash::log_seeds },
     Target { name: "store", run: files::store, seeds: files::store_seeds },
     Target { name: "share", run: files::share, seeds: files::share_seeds },
     Target { name: "dataset", run: files::dataset, seeds: files::dataset_seeds },
