@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
 use crate::files::{self, create_folder};
-use crate::process::{self, succeeds};
+use crate::process::{output, succeeds};
 use crate::setup::{BUILD_LIMIT, INSTALL_LIMIT, Packages, Setup};
 use crate::steps::Steps;
 use crate::workspace::{SHARELET_PACKAGE, Workspace};
@@ -82,12 +82,16 @@ fn possible(setup: &Setup<'_>) -> Result<Vec<String>> {
         if !had(&linker) {
             let installed = Packages::new(packages, "a GNU compiler for the target")
                 .and_then(|packages| packages.install(setup));
-            if let Err(error) = installed {
-                setup.steps.note(&format!("{target} is left out: {error:#}"));
+            let why = match installed {
+                Err(error) => format!("{error:#}"),
+                Ok(()) if had(&linker) => String::new(),
+                Ok(()) => format!("{linker} does not run"),
+            };
+            if !why.is_empty() {
+                setup.steps.note(&format!("{target} is left out: {why}"));
                 continue;
             }
         }
-        ensure!(had(&linker), "{linker} does not run");
         possible.push(target.to_owned());
     }
     Ok(possible)
@@ -164,11 +168,4 @@ fn archive(setup: &Setup<'_>, folder: &Path, target: &str) -> Result<PathBuf> {
     tar.arg("-czf").arg(&archive).arg("-C").arg(folder).arg(&whole);
     setup.run("tar", &mut tar, "tar.log", INSTALL_LIMIT)?;
     Ok(archive)
-}
-
-fn output(command: &mut Command) -> Result<String> {
-    process::check_interrupted()?;
-    let output = command.output().with_context(|| format!("{command:?}"))?;
-    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -142,7 +142,14 @@ fn random(layers: &[Layer]) -> Model {
     };
     let weights = (0..layers.len()).map(|layer| words(network.weight_elems(layer))).collect();
     let biases = layers.iter().map(|layer| words(layer.outputs().into())).collect();
-    Model { network, weights, biases, labels: Vec::new(), name: "of a benchmark".to_owned() }
+    Model {
+        network,
+        weights,
+        biases,
+        labels: Vec::new(),
+        scores: None,
+        name: "of a benchmark".to_owned(),
+    }
 }
 
 fn kept() -> [Kept; 2] {

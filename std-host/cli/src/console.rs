@@ -40,7 +40,7 @@ pub fn run(args: ConsoleArgs) -> Result<()> {
     let own = route.keyring().map(|keyring| keyring.own().party().name);
     let name = *given(args.name.or(own).as_ref(), "name")?;
     let settings = Settings { count: args.count, ..Settings::new(args.from, route.clone()) };
-    let mut printer = Printer::new(args.answers, &[]);
+    let mut printer = Printer::new(args.answers, &[], None);
     let sink = move |answer: ConsoleAnswer| {
         print(&printer.line(Asked::Query(answer.id), answer.frac_bits, &answer.values)?)
     };

@@ -220,7 +220,7 @@ pub fn run(args: DeviceArgs) -> Result<()> {
     let route = args.link.route(role)?;
     let pairing = pairing(&args, &route)?;
     let report = Report::create(args.report.as_deref()).map_err(DeviceError::Report)?;
-    let printer = Printer::new(args.answers.clone(), &[]);
+    let printer = Printer::new(args.answers.clone(), &[], None);
     let (from, bar) = (args.from_reading, ProgressBar::hidden());
     let mut console = Console { report, printer, next: from, bar };
     let elsewhere = match (args.to_console, args.answer) {

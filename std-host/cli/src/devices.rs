@@ -11,7 +11,7 @@ use sharelet_host::store::identity::Own;
 use sharelet_host::store::keys::KeysFolder;
 use sharelet_host::store::peers::folder_of;
 use sharelet_link::monitor::{self, DeviceFigures};
-use sharelet_link::{Party, Role};
+use sharelet_link::{Party, Peers as _, Role};
 
 use super::common::{WrongArguments, output, until_stopped};
 use super::monitor::address_of;
@@ -24,7 +24,7 @@ const EXAMPLES: &str = include_str!("examples/devices.txt");
 
 /// Arguments of `sharelet devices`.
 #[derive(Args, Debug, Clone)]
-#[command(about = "List devices, make them, change their keys, and revoke them", after_help = EXAMPLES)]
+#[command(about = "List devices, make, change and revoke them", after_help = EXAMPLES)]
 pub struct DevicesArgs {
     /// The identity of the host, or of a server: its peers are beside it.
     #[arg(long, value_name = "FILE.id")]
@@ -114,6 +114,12 @@ fn make(args: &DevicesArgs, own: &Own, made: &Made, rotates: bool) -> Result<()>
         let peer = Party { role: Role::Device, name };
         if !folder_of(&args.id).is_paired(&peer)? {
             bail!("{name} is not known here, so it has no keys to change; nothing was changed");
+        }
+        let ratcheted = folder_of(&args.id).ratchet(&peer).is_some();
+        if ratcheted != (made.channel == ChannelKeys::Psk) {
+            let needed =
+                if ratcheted { "give --page --channel psk" } else { "leave --channel out" };
+            bail!("{name} has keys of the other kind: {needed}; nothing was changed");
         }
     }
     provision::run(&ProvisionArgs {
@@ -206,9 +212,8 @@ fn figures_of(of: &DeviceFigures) -> String {
     let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
     let (today, sessions, next) = (of_today(of), number(of.sessions), number(of.next_session));
     let (ready, evaluated, seen) = (of.ready, of.evaluated, ago(of.seen_unix_seconds));
-    format!(
-        "  {connected:<9}  {ready:>5}  {evaluated:>11}  {today:<12}  {sessions:<9}  {next:<9}  {seen}"
-    )
+    let counts = format!("{ready:>5}  {evaluated:>11}  {today:<12}  {sessions:<9}  {next:<9}");
+    format!("  {connected:<9}  {counts}  {seen}")
 }
 
 /// Sessions of today, and how many there may be.

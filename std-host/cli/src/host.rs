@@ -131,7 +131,7 @@ pub fn run(args: &HostArgs) -> Result<()> {
     let client = Client::new(dealer, route.clone(), CONNECT, limits.stall);
     let Some(folder) = &args.models else {
         let model = Arc::new(load_model(given(args.model.as_deref(), "model")?, &store)?);
-        let printer = Printer::new(args.answers.clone(), &model.model.labels);
+        let printer = Printer::new(args.answers.clone(), &model.model.labels, model.model.scores);
         printer.expect_outputs(model.model.network.outputs())?;
         return serve_until_stopped(async |stop| {
             let listener = listen(args, &route).await?;
@@ -145,7 +145,7 @@ pub fn run(args: &HostArgs) -> Result<()> {
     if served.models.is_empty() {
         return Err(no_models(folder));
     }
-    let printer = Printer::new(args.answers.clone(), &[]);
+    let printer = Printer::new(args.answers.clone(), &[], None);
     serve_and_reload(async |stop, reload| {
         let listener = listen(args, &route).await?;
         for model in served.models.values() {
@@ -207,7 +207,8 @@ fn run_alone(args: &HostArgs, store: HostStore) -> Result<()> {
     let Some(folder) = &args.models else {
         let path = given::<Path>(args.model.as_deref(), "model")?;
         let model = alone::served::Served::load(path)?;
-        let printer = Printer::new(args.answers.clone(), &model.model().labels);
+        let of = model.model();
+        let printer = Printer::new(args.answers.clone(), &of.labels, of.scores);
         printer.expect_outputs(model.model().network.outputs())?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let models = Served::one(name, Arc::new(model));
@@ -220,7 +221,7 @@ fn run_alone(args: &HostArgs, store: HostStore) -> Result<()> {
     if served.models.is_empty() {
         return Err(no_models(folder));
     }
-    let printer = Printer::new(args.answers.clone(), &[]);
+    let printer = Printer::new(args.answers.clone(), &[], None);
     serve_and_reload(async |stop, reload| {
         announce_models(&served);
         let watch = Some(Watch { shelf, reload, served: served.clone() });
@@ -310,10 +311,10 @@ fn show_readiness(ahead: u32) -> impl Fn(DeviceId, u32, u32) + Send + Sync {
 fn sink(printer: Printer) -> impl Fn(HostAnswer) + Send + Sync {
     let printer = Mutex::new(printer);
     move |answer| {
-        let HostAnswer { device, session, frac_bits, values, labels } = answer;
+        let HostAnswer { device, session, frac_bits, values, labels, scores } = answer;
         // One at a time: a header comes before everything else.
         let mut printer = printer.lock().unwrap_or_else(PoisonError::into_inner);
-        printer.of_model(&labels);
+        printer.of_model(&labels, scores);
         let line = printer.line(Asked::Session(device, session), frac_bits, &values);
         if let Err(error) = line.and_then(|line| common::print(&line)) {
             tracing::error!("an answer could not be printed: {error}");

@@ -167,7 +167,7 @@ mod tests {
         let layers: Vec<Layer> = widths.windows(2).map(layer).collect();
         let network = Network::new(12, 1 << 12, &layers).unwrap();
         let (weights, biases, labels) = (Vec::new(), Vec::new(), Vec::new());
-        Model { network, weights, biases, labels, name: "wide".into() }
+        Model { network, weights, biases, labels, scores: None, name: "wide".into() }
     }
 
     #[test]

@@ -184,6 +184,12 @@ pub fn run(args: &ProvisionArgs) -> Result<()> {
 pub fn names(given: &[DeviceId], file: Option<&Path>) -> Result<Vec<DeviceId>> {
     let mut names = given.to_vec();
     names.extend(file.map(listed).transpose()?.unwrap_or_default());
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    let twice = sorted.windows(2).find(|pair| pair.first() == pair.last());
+    if let Some([name, _]) = twice {
+        return Err(WrongArguments(format!("{name} is named twice")).into());
+    }
     Ok(names)
 }
 

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
+use console::Term;
+use indicatif::ProgressBar;
 use sharelet_core::session::network::Activation;
 use sharelet_core::shape::Shape;
 
 use super::answers::{AnswerArgs, Asked, Printer};
 use super::common::{WrongArguments, output};
+use super::terminal::progress;
 use sharelet_link::files::write_file;
 use sharelet_model::Model;
 use sharelet_model::readings::{ReadOptions, Readings};
@@ -73,9 +76,15 @@ pub fn run(args: &TwinArgs) -> Result<()> {
         let values = rows.clone().flat_map(|(_, row)| row);
         write(path, &values.flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())?;
     }
-    let mut printer = Printer::new(args.answers.clone(), &model.labels);
+    let mut printer = Printer::new(args.answers.clone(), &model.labels, model.scores);
     printer.expect_outputs(model.network.outputs())?;
+    // Lines on a terminal say themselves how far it is.
+    let bar = match Term::stdout().is_term() {
+        true => ProgressBar::hidden(),
+        false => progress("computing", rows.len() as u64, false),
+    };
     for (index, row) in rows {
+        bar.inc(1);
         let answer = model.encode(row).and_then(|words| model.infer(&words));
         let answer = answer.map_err(|error| anyhow!("reading {index}: {error}"))?;
         let frac_bits = model.network.output_frac_bits();

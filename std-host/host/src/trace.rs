@@ -262,6 +262,7 @@ mod tests {
             weights: vec![words(&[3, -2, 1, 0, 5, -4]), words(&[1, -1, 2, 3])],
             biases: vec![words(&[16, -32]), words(&[1, 2])],
             labels: Vec::new(),
+            scores: None,
             name: "two layers".to_owned(),
         }
     }

@@ -1,6 +1,7 @@
 //! Layers in floating point, in the core's shapes.
 
 use sharelet_core::shape::{Shape, Window};
+use sharelet_model::Scores;
 
 use super::function::Function;
 use super::spline::Spline;
@@ -65,6 +66,8 @@ pub struct Chain {
     pub layers: Vec<Layer>,
     /// Functions of the answer that its recipient is to apply, by the file's name for them.
     pub left_off: Vec<String>,
+    /// The same, if it is one function of all values of the answer.
+    pub scores: Option<Scores>,
     /// What the results of each layer are rounded to; nothing, or no entry, where they are not.
     pub steps: Vec<Option<Steps>>,
 }

@@ -10,6 +10,7 @@
 use std::collections::{HashMap, HashSet};
 
 use sharelet_core::shape::{Shape, Window};
+use sharelet_model::Scores;
 
 use super::dims::Forms;
 use super::fold::{Factors, greatest_divisor};
@@ -58,6 +59,11 @@ pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
             what,
         });
     }
+    // A softmax of several rows is none of all values.
+    let is_row = forms.get(&answer.value).is_some_and(|form| form.dims().len() == 1);
+    let scores = answer
+        .scores
+        .filter(|scores| is_row || !matches!(scores, Scores::Softmax | Scores::LogSoftmax));
     let skipped = steps.iter().filter_map(|step| step.skip.as_ref()).map(|(from, ..)| *from);
     let carried = skipped.chain(steps.iter().filter_map(|step| step.beside)).collect();
     let vectors = HashMap::new();
@@ -91,7 +97,8 @@ pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
             return Err(GraphError::NotFinite(layer.name.clone()));
         }
     }
-    Ok(Chain { name: graph.name.clone(), layers, left_off: answer.left_off, steps })
+    let name = graph.name.clone();
+    Ok(Chain { name, layers, left_off: answer.left_off, scores, steps })
 }
 
 struct Lowering<'g> {

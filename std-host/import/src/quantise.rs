@@ -710,6 +710,7 @@ impl Quantiser<'_> {
             weights: self.weights,
             biases: self.biases,
             labels: Vec::new(),
+            scores: chain.scores,
             name: chain.name.clone(),
         };
         Ok((model, report))

@@ -6,6 +6,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use sharelet_model::Scores;
+
+use super::function::Function;
 use super::graph::{Graph, Node, Op, ValueId};
 use super::steps::Steps;
 use crate::error::GraphError;
@@ -50,6 +53,8 @@ pub struct Answer {
     pub value: ValueId,
     /// What is applied to it, first to last.
     pub left_off: Vec<String>,
+    /// The same, if it is one function of all values that is known by name.
+    pub scores: Option<Scores>,
 }
 
 /// A graph, seen from its values.
@@ -70,9 +75,8 @@ struct Walker<'g> {
 pub fn answer(graph: &Graph) -> Result<Answer, GraphError> {
     let walker = Walker::new(graph, graph.output)?;
     let (mut value, mut left_off) = (graph.output, Vec::new());
-    while let Some((before, mut functions)) = walker.functions(value) {
-        functions.reverse();
-        left_off.extend(functions);
+    while let Some((before, functions)) = walker.functions(value) {
+        left_off.extend(functions.into_iter().rev());
         // More functions than there are nodes run in a circle.
         if left_off.len() > graph.nodes.len() {
             return Err(walker.lost(value));
@@ -80,7 +84,22 @@ pub fn answer(graph: &Graph) -> Result<Answer, GraphError> {
         value = before;
     }
     left_off.reverse();
-    Ok(Answer { value, left_off })
+    let scores = scores(&left_off);
+    let left_off = left_off.into_iter().map(|node| node.op_type.clone()).collect();
+    Ok(Answer { value, left_off, scores })
+}
+
+/// The function of an answer to which these nodes come, but for what picks a class, or names it.
+fn scores(nodes: &[&Node]) -> Option<Scores> {
+    let (first, rest) = nodes.split_first()?;
+    let scores = match first.op {
+        Op::Softmax { log: false, .. } => Scores::Softmax,
+        Op::Softmax { log: true, .. } => Scores::LogSoftmax,
+        Op::Function(Function::Sigmoid) => Scores::Sigmoid,
+        Op::Function(Function::Tanh) => Scores::Tanh,
+        _ => return None,
+    };
+    rest.iter().all(|node| matches!(node.op, Op::Last)).then_some(scores)
 }
 
 /// Finds the way to a value: its steps, first to last.
@@ -143,7 +162,7 @@ impl<'g> Walker<'g> {
     /// The value that a function is applied to which is left to the recipient, and all that makes
     /// `output` of it, by kind, first to last: that function, factors and summands, and what joins
     /// such values.
-    fn functions(&self, output: ValueId) -> Option<(ValueId, Vec<String>)> {
+    fn functions(&self, output: ValueId) -> Option<(ValueId, Vec<&'g Node>)> {
         let (mut open, mut seen, mut passed) = (vec![output], HashSet::new(), Vec::new());
         let mut taken = None;
         while let Some(value) = open.pop() {
@@ -172,7 +191,7 @@ impl<'g> Walker<'g> {
             }
         }
         passed.sort_unstable_by_key(|node| self.places.get(&node.output));
-        Some((taken?, passed.into_iter().map(|node| node.op_type.clone()).collect()))
+        Some((taken?, passed))
     }
 
     fn lost(&self, at: ValueId) -> GraphError {

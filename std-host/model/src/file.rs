@@ -19,11 +19,13 @@ use sharelet_core::session::wire::task::Task;
 use sharelet_core::shape::Part;
 use sharelet_link::files::{FileError, write_file};
 
+use super::scores::Scores;
+
 /// The most layers a model on the host may have.
 pub const MAX_LAYERS: usize = 250;
 
 /// Version of the model file that this program writes and reads.
-pub const FILE_VERSION: u16 = 3;
+pub const FILE_VERSION: u16 = 4;
 
 const MAGIC: &[u8; 8] = b"SLTMODEL";
 const HEADER_BYTES: usize = MAGIC.len() + 2 + 8;
@@ -41,6 +43,8 @@ pub struct Model {
     pub biases: Vec<Vec<u32>>,
     /// Names of the outputs, or nothing.
     pub labels: Vec<String>,
+    /// What the network applied to its answer, which is left to whoever gets it.
+    pub scores: Option<Scores>,
     /// Name of the model, for people.
     pub name: String,
 }
@@ -52,6 +56,7 @@ impl fmt::Debug for Model {
             .field("name", &self.name)
             .field("network", &self.network)
             .field("labels", &self.labels)
+            .field("scores", &self.scores)
             .field("weights", &"<redacted>")
             .field("biases", &"<redacted>")
             .finish()
@@ -154,6 +159,7 @@ pub enum FileFault {
 struct Body {
     name: String,
     labels: Vec<String>,
+    scores: Option<Scores>,
     network: Network<MAX_LAYERS>,
     weights: Vec<Vec<i32>>,
     biases: Vec<Vec<i32>>,
@@ -293,6 +299,7 @@ impl Model {
             weights: words(&body.weights, i32::cast_unsigned),
             biases: words(&body.biases, i32::cast_unsigned),
             labels: body.labels,
+            scores: body.scores,
             name: body.name,
         };
         model.validate()?;
@@ -304,6 +311,7 @@ impl Model {
         let body = postcard::to_allocvec(&Body {
             name: self.name.clone(),
             labels: self.labels.clone(),
+            scores: self.scores,
             network: self.network.clone(),
             weights: words(&self.weights, u32::cast_signed),
             biases: words(&self.biases, u32::cast_signed),

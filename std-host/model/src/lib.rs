@@ -21,5 +21,7 @@
 
 mod file;
 pub mod readings;
+mod scores;
 
 pub use self::file::{FILE_VERSION, FileFault, MAX_LAYERS, Model, ModelError, largest};
+pub use self::scores::Scores;

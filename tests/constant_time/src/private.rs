@@ -34,7 +34,7 @@ fn model() -> Model {
     let network = Network::new(8, 1 << 12, &layers).expect("a network");
     let biases = vec![vec![0; WIDTH.into()]; layers.len()];
     let weights = vec![Vec::new(); layers.len()];
-    Model { network, weights, biases, labels: Vec::new(), name: "watched".to_owned() }
+    Model { network, weights, biases, labels: Vec::new(), scores: None, name: "watched".to_owned() }
 }
 
 pub fn gates() {

@@ -20,8 +20,8 @@ use crate::secret::Secrets;
 /// A network with every kind of layer, and what is opened in between.
 const NETWORK: &str = "[data]\ntrain = \"train\"\n[model]\nkind = \"network\"\ninput = [1, 4, \
                        4]\nloss = \"cross-entropy\"\n[[model.layer]]\nkind = \
-                       \"convolution\"\nfilters = 2\nkernel = 3\npadding = 1\n[[model.layer]]\nkind \
-                       = \"relu\"\n[[model.layer]]\nkind = \"max-pool\"\nkernel = \
+                       \"convolution\"\nfilters = 2\nkernel = 3\npadding = 1\n[[model.layer]]\n\
+                       kind = \"relu\"\n[[model.layer]]\nkind = \"max-pool\"\nkernel = \
                        2\n[[model.layer]]\nkind = \"dense\"\noutputs = 3\n[training]\nepochs = \
                        1\nbatch = 4\nlearning_rate = 0.1\nmomentum = 0.9\n";
 /// A regression on standardised columns.

@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(1800);
 const PACKAGE: &str = "sharelet-host";
 
 /// Names of figures, and the tests that fail if the attack succeeds.
-const ATTACKS: [(&str, &[&str]); 8] = [
+const ATTACKS: [(&str, &[&str]); 9] = [
     (
         "another_program",
         &[
@@ -37,11 +37,12 @@ const ATTACKS: [(&str, &[&str]); 8] = [
     (
         "counter_goes_back",
         &[
-            "services::a_counter_that_goes_back_uses_no_number_twice",
+            "attacks::a_counter_that_goes_back_is_refused",
             "services::a_dealer_that_forgot_sessions_is_not_asked_for_them_again",
         ],
     ),
-    ("copied_device", &["services::of_two_devices_with_one_key_the_one_behind_is_refused"]),
+    ("copied_device", &["attacks::of_two_devices_with_one_key_the_one_behind_is_refused"]),
+    ("counter_lost", &["attacks::a_device_without_its_counter_asks_for_nothing"]),
     ("another_key", &["attacks::a_dealer_does_not_pass_for_its_device"]),
 ];
 

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::files::create_folder;
+use crate::process::output;
 use crate::workspace::{SHARELET_PACKAGE, Workspace};
 
 /// What the file of a licence begins with, in capitals.
@@ -22,7 +23,7 @@ const NAMES: [&str; 6] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE"
 pub(super) fn collect(workspace: &Workspace, target: &str, folder: &Path) -> Result<usize> {
     let mut cargo = workspace.cargo();
     cargo.args(["metadata", "--format-version", "1", "--locked", "--filter-platform", target]);
-    let metadata: Value = serde_json::from_str(&super::output(&mut cargo)?)?;
+    let metadata: Value = serde_json::from_str(&output(&mut cargo)?)?;
     let crates = linked(&metadata)?;
     create_folder(folder)?;
     let mut page = "# Licences of what `sharelet` links\n\nThe standard library of Rust is under \

@@ -329,8 +329,8 @@ impl fmt::Display for Refusal {
             }
             Self::SessionNumber => write!(
                 f,
-                "the session number was used already or is too far ahead; if a counter was \
-                 restored from a backup, provision the device anew"
+                "the session number was used already or is too far ahead: the counter was restored \
+                 from a backup, or another device has a copy of the key; provision the device anew"
             ),
             Self::NoCorrelations => write!(
                 f,

@@ -33,7 +33,14 @@ pub fn model(plain: &Plain) -> Model {
         *weight = (weight.cast_signed() >> 16).cast_unsigned();
     }
     let biases = plain.biases.clone();
-    Model { network, weights, biases, labels: Vec::new(), name: "of a test".to_owned() }
+    Model {
+        network,
+        weights,
+        biases,
+        labels: Vec::new(),
+        scores: None,
+        name: "of a test".to_owned(),
+    }
 }
 
 /// What both keep of each other.

@@ -6,12 +6,12 @@ mod labels;
 
 use std::io;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use sharelet_core::DeviceId;
 use sharelet_core::ring::Ring;
 use sharelet_core::session::wire::query::QueryId;
-use sharelet_model::largest;
+use sharelet_model::{Scores, largest};
 
 pub use self::decimal::decimal;
 pub use self::labels::Labels;
@@ -30,9 +30,40 @@ pub struct AnswerArgs {
     /// Print the words of the ring, which are whole numbers: divide by 2^frac_bits for reals.
     #[arg(long)]
     pub raw: bool,
+    /// Print what a network ended in, too: softmax or log-softmax of all values, sigmoid or tanh
+    /// of each. Of a model that is here it is known, unless `none` is given.
+    #[arg(long, value_enum, value_name = "FUNCTION")]
+    pub scores: Option<ScoresArg>,
     /// Names of the outputs: a text file with one per line, or names separated by commas.
     #[arg(long, value_name = "FILE|A,B,C", value_parser = Labels::parse)]
     pub labels: Option<Labels>,
+}
+
+/// What a network ended in.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScoresArg {
+    /// Nothing.
+    None,
+    /// `e^x`, divided by the sum of all.
+    Softmax,
+    /// The logarithm of that.
+    LogSoftmax,
+    /// `1 / (1 + e^-x)`.
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
+}
+
+impl ScoresArg {
+    fn scores(self) -> Option<Scores> {
+        match self {
+            Self::None => None,
+            Self::Softmax => Some(Scores::Softmax),
+            Self::LogSoftmax => Some(Scores::LogSoftmax),
+            Self::Sigmoid => Some(Scores::Sigmoid),
+            Self::Tanh => Some(Scores::Tanh),
+        }
+    }
 }
 
 /// What an answer is an answer to.
@@ -71,6 +102,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<u64>,
     values: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scores: Option<Vec<f64>>,
     frac_bits: u8,
     class: Option<usize>,
     label: Option<&'a str>,
@@ -91,21 +124,28 @@ pub struct Printer {
     labels: Vec<String>,
     /// Whether the labels were given, and go before those of models.
     given: bool,
+    scores: Option<Scores>,
     begun: bool,
 }
 
 impl Printer {
-    /// A printer; `labels` are those of the model, if it is known, and `--labels` goes before them.
+    /// A printer; `labels` and `scores` are those of the model, if it is known; `--labels` and
+    /// `--scores` go before them.
     #[must_use]
-    pub fn new(mut args: AnswerArgs, labels: &[String]) -> Self {
+    pub fn new(mut args: AnswerArgs, labels: &[String], scores: Option<Scores>) -> Self {
+        let scores = args.scores.map_or(scores, ScoresArg::scores);
         let given = args.labels.take().map(Labels::names);
         let is_given = given.is_some();
         let labels = given.unwrap_or_else(|| labels.to_vec());
-        Self { args, labels, given: is_given, begun: false }
+        Self { args, labels, given: is_given, scores, begun: false }
     }
 
-    /// The answers that follow are those of a model with these labels.
-    pub fn of_model(&mut self, labels: &[String]) {
+    /// The answers that follow are those of a model with these labels and scores.
+    pub fn of_model(&mut self, labels: &[String], scores: Option<Scores>) {
+        // A table has one header, and so the columns that it began with.
+        if self.args.scores.is_none() && !(self.args.csv && self.begun) {
+            self.scores = scores;
+        }
         if !self.given && self.labels != labels {
             self.labels = labels.to_vec();
         }
@@ -144,6 +184,9 @@ impl Printer {
         let class = largest(answer).filter(|_| answer.len() > 1);
         let label = class.and_then(|class| self.labels.get(class)).map(String::as_str);
         let words = answer.iter().map(|word| word.to_i64());
+        let reals: Vec<f64> =
+            words.clone().map(|word| word as f64 / f64::from(frac_bits).exp2()).collect();
+        let scores = self.scores.map(|scores| scores.of(&reals));
         let line = if self.args.json {
             let number = |word: i64| {
                 if self.args.raw {
@@ -160,17 +203,20 @@ impl Printer {
                 }
             };
             let values = words.map(number).collect();
-            let line = Line { index, query, device, session, values, frac_bits, class, label };
+            let line =
+                Line { index, query, device, session, values, scores, frac_bits, class, label };
             serde_json::to_string(&line)? + "\n"
         } else {
             let raw = self.args.raw;
             let values: Vec<String> = words
                 .map(|word| if raw { word.to_string() } else { decimal(word, frac_bits) })
                 .collect();
+            let scores = scores.unwrap_or_default();
+            let scores: Vec<String> = scores.iter().map(|score| format!("{score:.6}")).collect();
             if self.args.csv {
-                csv(asked, frac_bits, &values, (class, label), !self.begun)?
+                csv(asked, frac_bits, [&values, &scores], (class, label), !self.begun)?
             } else {
-                text(asked, raw.then_some(frac_bits), &values, (class, label))
+                text(asked, raw.then_some(frac_bits), [&values, &scores], (class, label))
             }
         };
         self.begun = true;
@@ -182,12 +228,15 @@ impl Printer {
 fn text(
     asked: Asked,
     frac_bits: Option<u8>,
-    values: &[String],
+    [values, scores]: [&[String]; 2],
     (class, label): (Option<usize>, Option<&str>),
 ) -> String {
     let mut pairs = asked.fields();
     pairs.extend(frac_bits.map(|bits| ("frac_bits", bits.to_string())));
     pairs.push(("values", values.join(",")));
+    if !scores.is_empty() {
+        pairs.push(("scores", scores.join(",")));
+    }
     pairs.extend(class.map(|class| ("class", class.to_string())));
     pairs.extend(label.map(|label| ("label", label.to_owned())));
     let pairs: Vec<String> =
@@ -199,7 +248,7 @@ fn text(
 fn csv(
     asked: Asked,
     frac_bits: u8,
-    values: &[String],
+    [values, scores]: [&[String]; 2],
     (class, label): (Option<usize>, Option<&str>),
     header: bool,
 ) -> io::Result<String> {
@@ -208,12 +257,13 @@ fn csv(
     if header {
         let columns = (0..values.len()).map(|column| format!("value_{column}"));
         let fixed = ["class", "label", "frac_bits"].map(str::to_owned);
+        let columns = columns.chain((0..scores.len()).map(|column| format!("score_{column}")));
         let names = asked.iter().map(|(name, _)| (*name).to_owned()).chain(fixed).chain(columns);
         writer.write_record(names)?;
     }
     let class = class.map_or_else(String::new, |class| class.to_string());
     let fixed = [class, label.unwrap_or_default().to_owned(), frac_bits.to_string()];
-    let fields = asked.iter().map(|(_, value)| value).chain(&fixed).chain(values);
+    let fields = asked.iter().map(|(_, value)| value).chain(&fixed).chain(values).chain(scores);
     writer.write_record(fields)?;
     let bytes = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
     String::from_utf8(bytes).map_err(io::Error::other)
@@ -228,7 +278,7 @@ mod tests {
     fn line(args: AnswerArgs, asked: Asked, words: &[u32]) -> String {
         let labels = ["idle, cold", "normal", "worn"].map(str::to_owned);
         let labels = if words.len() == 3 { &labels[..] } else { &[] };
-        Printer::new(args, labels).line(asked, 8, words).expect("prints")
+        Printer::new(args, labels, None).line(asked, 8, words).expect("prints")
     }
 
     #[test]
@@ -285,8 +335,32 @@ mod tests {
     }
 
     #[test]
+    fn scores_stand_behind_values() {
+        let printed = |args: AnswerArgs, scores| {
+            let mut printer = Printer::new(args, &[], scores);
+            printer.line(Asked::Reading(0), 8, &[256_u32, 0]).expect("prints")
+        };
+        let text = AnswerArgs::default;
+        let softmax = Some(Scores::Softmax);
+        let line = printed(text(), softmax);
+        assert_eq!(line, "index=0 values=1,0 scores=0.731059,0.268941 class=0\n");
+        let none = AnswerArgs { scores: Some(ScoresArg::None), ..text() };
+        assert_eq!(printed(none, softmax), "index=0 values=1,0 class=0\n");
+        let tanh = AnswerArgs { scores: Some(ScoresArg::Tanh), raw: true, ..text() };
+        let line = printed(tanh, softmax);
+        assert_eq!(line, "index=0 frac_bits=8 values=256,0 scores=0.761594,0.000000 class=0\n");
+        let csv = printed(AnswerArgs { csv: true, ..text() }, softmax);
+        let header = "index,class,label,frac_bits,value_0,value_1,score_0,score_1\n";
+        assert_eq!(csv, format!("{header}0,0,,8,1,0,0.731059,0.268941\n"));
+        let json = printed(AnswerArgs { json: true, ..text() }, softmax);
+        let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        assert!((json["scores"][0].as_f64().expect("a number") - 0.731_058_578).abs() < 1e-8);
+    }
+
+    #[test]
     fn csv_has_one_header() {
-        let mut printer = Printer::new(AnswerArgs { csv: true, ..AnswerArgs::default() }, &[]);
+        let mut printer =
+            Printer::new(AnswerArgs { csv: true, ..AnswerArgs::default() }, &[], None);
         let mut printed = |index| printer.line(Asked::Reading(index), 8, &WORDS).expect("prints");
         assert_eq!(printed(0).lines().count(), 2);
         assert_eq!(printed(1), "1,0,,8,1.5,-0.25,0.004\n");
@@ -296,7 +370,7 @@ mod tests {
     fn a_label_for_each_output() {
         let labels = Labels::parse("a,b").expect("labels");
         let args = AnswerArgs { labels: Some(labels), ..AnswerArgs::default() };
-        let printer = Printer::new(args, &[]);
+        let printer = Printer::new(args, &[], None);
         assert!(printer.expect_outputs(2).is_ok());
         let refused = printer.expect_outputs(3).expect_err("refused").to_string();
         assert!(refused.contains("2 labels for 3 outputs"), "{refused}");

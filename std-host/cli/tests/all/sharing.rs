@@ -69,6 +69,26 @@ fn owners_of_rows_and_of_columns_share() {
     room.refuses(&again, 1, "cannot connect");
 }
 
+/// Whoever is paired uploads in its own name alone.
+#[test]
+fn an_owner_uploads_in_no_other_name() {
+    let (room, servers, to) = servers();
+    room.write("a.csv", "x,y\n0.5,1\n");
+    // Both are known to both servers.
+    for owner in ["alice", "mallory"] {
+        room.works(&format!("share a.csv --label y --dataset own --owner {owner} --to {to}"));
+    }
+    let line = format!("share a.csv --label y --dataset theirs --owner alice --to {to}");
+    room.refuses(&format!("{line} --id mallory.id"), 1, "in another owner's name");
+    drop(servers);
+    assert_eq!(open(&room, "own").1.len(), 2);
+    let states = [("server-0", Party::P0), ("server-1", Party::P1)];
+    for (state, party) in states {
+        let name = "theirs".parse().unwrap();
+        assert!(Datasets::read(&room.path(state), party).dataset(&name).is_err(), "{state}");
+    }
+}
+
 #[test]
 fn wrong_use_is_named() {
     let (room, servers, to) = servers();

@@ -654,8 +654,9 @@ impl Host {
         *numbers += 1;
         if let Some(values) = answer {
             let frac_bits = model.network.output_frac_bits();
-            let labels = model.labels.clone();
-            (self.sink)(HostAnswer { device, session: number, frac_bits, values, labels });
+            let (labels, scores) = (model.labels.clone(), model.scores);
+            let session = number;
+            (self.sink)(HostAnswer { device, session, frac_bits, values, labels, scores });
         }
         // The device takes it as done.
         let told = if self.answer.to_device() { &own[..] } else { &[] };

@@ -11,7 +11,7 @@
 
 use core::fmt::{self, Display};
 use core::time::Duration;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use sharelet_core::ring::Ring;
 
 use super::{DeviceError, Inference};
 use sharelet_link::Counts;
-use sharelet_link::files::private_file;
+use sharelet_link::files::{private_file, temporary_beside};
 
 /// Words of a ring as signed integers with commas between them.
 #[derive(Clone, Copy, Debug)]
@@ -38,13 +38,31 @@ impl<R: Ring> Display for Values<'_, R> {
 #[derive(Debug, Default)]
 pub struct Report(Option<File>);
 
+/// A file of its owner alone, in the place of one that was there. It has answers: a link would lead
+/// them where somebody else wants them.
+fn begin(path: &Path) -> io::Result<File> {
+    match fs::symlink_metadata(path).map(|found| found.file_type()) {
+        Ok(found) if found.is_symlink() => {
+            let why = format!("{} is a link; name the file itself", path.display());
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
+        }
+        // A pipe, or what stands for nothing.
+        Ok(found) if !found.is_file() => private_file().open(path),
+        _ => {
+            let (temporary, file) = temporary_beside(path).map_err(|error| error.source)?;
+            fs::rename(&temporary, path)?;
+            Ok(file)
+        }
+    }
+}
+
 impl Report {
     /// A new report file.
     ///
     /// # Errors
-    /// What the system says.
+    /// What the system says, or that there is a link.
     pub fn create(path: Option<&Path>) -> io::Result<Self> {
-        let mut report = Self(path.map(|path| private_file().open(path)).transpose()?);
+        let mut report = Self(path.map(begin).transpose()?);
         report.line(format_args!("boot board=native"))?;
         Ok(report)
     }
@@ -95,5 +113,31 @@ impl Report {
     /// What the system says.
     pub fn done(&mut self, count: usize) -> io::Result<()> {
         self.line(format_args!("done count={count}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers are their owner's to read, whatever lay there before.
+    #[cfg(unix)]
+    #[test]
+    fn a_report_is_private_and_follows_no_link() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().expect("a folder");
+        let [path, other, link] = ["report", "other", "link"].map(|name| folder.path().join(name));
+        fs::write(&path, "of before, for all to read").expect("writes");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("sets");
+        drop(Report::create(Some(&path)).expect("creates"));
+        assert_eq!(fs::read_to_string(&path).expect("reads"), "boot board=native\n");
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        fs::write(&other, "of somebody else").expect("writes");
+        symlink(&other, &link).expect("links");
+        let refused = Report::create(Some(&link)).expect_err("is a link").to_string();
+        assert!(refused.contains("is a link"), "{refused}");
+        assert_eq!(fs::read_to_string(&other).expect("reads"), "of somebody else");
+        assert_eq!(fs::read_dir(folder.path()).expect("lists").count(), 3);
+        Report::create(Some(Path::new("/dev/null"))).expect("a device is written to");
     }
 }

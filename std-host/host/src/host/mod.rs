@@ -13,9 +13,10 @@ pub mod models;
 pub mod provider;
 pub mod shelf;
 
+use core::cmp::Reverse;
 use core::fmt;
 use core::time::Duration;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -29,9 +30,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::error::{HostError, refusal};
 use self::kernel::Vectorised;
+use sharelet_model::Scores;
+
 use self::model::HostModel;
 use self::models::{Changes, Served};
-use self::provider::{Provider, Source, Supplied};
+use self::provider::{Asks, Provider, Source, Supplied};
 use crate::dealer::wire as dealer_wire;
 use crate::meter::{Meter, Phase, Records};
 use crate::store::StoreError;
@@ -74,6 +77,8 @@ pub struct HostAnswer {
     pub values: Vec<u32>,
     /// Names of the outputs; none if the model has none.
     pub labels: Vec<String>,
+    /// What the network applied to its answer at its end.
+    pub scores: Option<Scores>,
 }
 
 impl fmt::Debug for HostAnswer {
@@ -206,11 +211,27 @@ impl Host {
         )
         .await?;
         tracing::debug!(%device, "connected");
+        // On a plaintext link anybody can say a device's name, and any number.
+        let asks = if peer.is_some() { Asks::OneCounter } else { Asks::Anyhow };
         let mut evaluated = 0;
         let _here = self.records.of(device).here();
         let served = self
-            .sessions((device, &provider), (reader, writer), visit, &mut changes, &mut evaluated)
+            .sessions(
+                (device, &provider, asks),
+                (reader, writer),
+                visit,
+                &mut changes,
+                &mut evaluated,
+            )
             .await;
+        if let Err(HostError::Store(error @ StoreError::CounterWentBack { .. })) = &served {
+            visit.warn(format_args!("{device}: {error}"));
+        }
+        let keeping = provider.clone();
+        let kept = blocking(device, move || Ok(keeping.keep_counter()?)).await;
+        if let Err(error) = kept {
+            tracing::warn!(%device, "what was seen of its counter is not kept: {error}");
+        }
         // One line for a connection.
         match &served {
             Ok(()) => tracing::info!(%device, evaluated, "gone"),
@@ -291,6 +312,7 @@ impl Host {
         if let Some(older) = self.devices().insert(device, slot) {
             if !Arc::ptr_eq(&older.provider, provider) {
                 older.provider.supersede();
+                provider.follow(&older.provider);
             }
             older.place.take_away();
         }
@@ -303,7 +325,7 @@ impl Host {
     /// Session after session until the device goes or something fails.
     async fn sessions(
         &self,
-        (device, provider): (DeviceId, &Arc<Provider>),
+        (device, provider, asks): (DeviceId, &Arc<Provider>, Asks),
         (reader, writer): (&mut Reader, &mut Writer),
         visit: &mut Visit,
         changes: &mut Changes,
@@ -332,7 +354,7 @@ impl Host {
                 () = changes.until_replaced(&self.source.models, device, provider.model()) => {
                     return Err(HostError::Refused(Refusal::ModelReplaced));
                 }
-                supplied = visit.or(provider.take(request)) => supplied?,
+                supplied = visit.or(provider.take(request, asks)) => supplied?,
             };
             reader.end_message();
             let begun = Instant::now();
@@ -341,7 +363,9 @@ impl Host {
             let prepared =
                 within(self.patience.phase, session_of_host.prepare(reader, buffers.scratch()))
                     .await?;
-            provider.is_used(session);
+            if asks == Asks::OneCounter {
+                provider.is_used(session);
+            }
             self.meter.session(Phase::Prepare, begun.elapsed());
             tracing::debug!(%device, session, "prepared");
             if !visit.next_of_work(reader).await? {
@@ -359,8 +383,9 @@ impl Host {
             tracing::debug!(%device, session, "evaluated");
             if let Some(values) = answer {
                 let frac_bits = network.output_frac_bits();
-                let (values, labels) = (values.to_vec(), provider.model().model.labels.clone());
-                (self.sink)(HostAnswer { device, session, frac_bits, values, labels });
+                let of = &provider.model().model;
+                let (values, labels, scores) = (values.to_vec(), of.labels.clone(), of.scores);
+                (self.sink)(HostAnswer { device, session, frac_bits, values, labels, scores });
             }
         }
     }
@@ -447,16 +472,15 @@ pub(crate) fn with_limits(
     mut devices: Vec<DeviceFigures>,
 ) -> Vec<DeviceFigures> {
     let limit = Some(store.quota().sessions_per_day).filter(|most| *most < u32::MAX);
-    // Those that were here before the service was started.
-    for device in store.known().unwrap_or_default() {
-        if !devices.iter().any(|known| known.name == device.as_str()) {
-            devices.push(DeviceFigures::of(device.as_str()));
-        }
-    }
-    devices.sort_by(|one, other| one.name.cmp(&other.name));
     // A store beyond this machine is asked no longer than who watches waits.
     const LONGEST: Duration = Duration::from_secs(3);
     let begun = Instant::now();
+    let here: BTreeSet<String> = devices.iter().map(|device| device.name.clone()).collect();
+    // Those that are here come first, then those that were here before the service was started.
+    devices.sort_by_key(|device| (!device.connected, Reverse(device.seen_unix_seconds)));
+    let others = store.known().unwrap_or_default().into_iter();
+    let others = others.filter(|device| !here.contains(device.as_str()));
+    devices.extend(others.map(|device| DeviceFigures::of(device.as_str())));
     for device in &mut devices {
         if begun.elapsed() > LONGEST {
             break;
@@ -472,6 +496,7 @@ pub(crate) fn with_limits(
         let before = spent.latest_unix_seconds().unwrap_or_default();
         device.seen_unix_seconds = device.seen_unix_seconds.max(before);
     }
+    devices.sort_by(|one, other| one.name.cmp(&other.name));
     devices
 }
 

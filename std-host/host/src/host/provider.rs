@@ -1,6 +1,7 @@
 //! Corrections of one device: asked for ahead of time, as far as the device's newest order goes,
 //! kept in the spool, spent one session at a time.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,7 @@ use crate::dealer::client::{Client, ClientError};
 use crate::dealer::wire::{self, Deal, MAX_COUNT, StatusIs, Window, WireError};
 use crate::store::StoreError;
 use crate::store::host::{Counted, HostStore};
+use crate::store::spent::Spent;
 use crate::store::spool::{Origin, SpoolError};
 use sharelet_link::pauses::Pauses;
 
@@ -126,6 +128,16 @@ impl State {
     }
 }
 
+/// Whose requests these are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// One device with one counter, who has proved who it is.
+    OneCounter,
+    /// Whoever asks for several sessions at once, as the lanes of server 0, or proves nothing:
+    /// numbers come in any order.
+    Anyhow,
+}
+
 /// What a device can have.
 enum Candidate {
     /// The corrections of a session are there.
@@ -144,6 +156,7 @@ pub struct Provider {
     device: DeviceId,
     key: KeyId,
     state: Mutex<State>,
+    clock_said: AtomicBool,
     missing: Notify,
     news: Notify,
     filling: tokio::sync::Mutex<()>,
@@ -192,7 +205,19 @@ impl Provider {
         let (state, missing, news, filling) =
             (Mutex::new(state), Notify::new(), Notify::new(), tokio::sync::Mutex::default());
         let superseded = CancellationToken::new();
-        Ok(Arc::new(Self { source, model, device, key, state, missing, news, filling, superseded }))
+        let clock_said = AtomicBool::new(false);
+        Ok(Arc::new(Self {
+            source,
+            model,
+            device,
+            key,
+            state,
+            clock_said,
+            missing,
+            news,
+            filling,
+            superseded,
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -280,13 +305,20 @@ impl Provider {
     /// # Errors
     /// [`HostError::Refused`] with what to tell the device; [`HostError::Store`] if the number
     /// cannot be recorded.
-    pub async fn take(self: &Arc<Self>, request: Request) -> Result<Supplied, HostError> {
+    pub async fn take(
+        self: &Arc<Self>,
+        request: Request,
+        asks: Asks,
+    ) -> Result<Supplied, HostError> {
         let deadline = tokio::time::Instant::now() + self.source.supply.wait;
         self.state().refusal = None;
+        let provider = self.clone();
+        let arrived = tokio::task::spawn_blocking(move || provider.expect_welcome(request, asks));
+        arrived.await.unwrap_or(Err(HostError::Refused(Refusal::NoCorrelations)))?;
         loop {
             let news = self.news.notified();
             let provider = self.clone();
-            let taken = tokio::task::spawn_blocking(move || provider.try_take(request)).await;
+            let taken = tokio::task::spawn_blocking(move || provider.try_take(request, asks)).await;
             let taken = taken.unwrap_or(Err(HostError::Refused(Refusal::NoCorrelations)))?;
             self.missing.notify_one();
             if let Some(supplied) = taken {
@@ -300,14 +332,11 @@ impl Provider {
 
     /// Takes the lowest usable session that is there. Damaged corrections are named, dropped, and
     /// the next session is used. Nothing is locked while the store is asked.
-    fn try_take(&self, request: Request) -> Result<Option<Supplied>, HostError> {
+    fn try_take(&self, request: Request, asks: Asks) -> Result<Option<Supplied>, HostError> {
         let (device, store) = (self.device, &self.source.store);
-        let standing = store.standing(device)?;
-        store.expect_quota_at(standing.as_ref(), self.model.name())?;
-        let spent = standing.map(|entry| entry.spent).unwrap_or_default();
+        let next = store.next_session(device, self.key)?;
         let device_next = request.next_session;
-        self.expect_forward(device_next, spent.seen(self.key))?;
-        for session in self.begin(request, spent.next(self.key).max(device_next)) {
+        for session in self.begin(request, next.max(device_next)) {
             store.remove(device, session, Some(&self.origin()));
         }
         let mut looked = !store.is_shared();
@@ -326,7 +355,8 @@ impl Provider {
                     return Ok(Some(Supplied { session, corrections: None }));
                 }
                 Candidate::Ready(session) => {
-                    if let Some(corrections) = self.spend(session, device_next)? {
+                    let counter = (asks == Asks::OneCounter).then_some(device_next);
+                    if let Some(corrections) = self.spend(session, counter)? {
                         return Ok(Some(Supplied { session, corrections: Some(corrections) }));
                     }
                 }
@@ -334,18 +364,55 @@ impl Provider {
         }
     }
 
-    /// Who asks for a number that the device has passed is refused: its counter went back, or there
-    /// are two of it. A number that was granted and never used, since the link was cut, is none
-    /// that it has passed.
-    fn expect_forward(&self, asked: u64, seen: u64) -> Result<(), StoreError> {
-        let device = self.device;
-        let seen = seen.max(self.state().counter);
-        if asked >= seen {
-            return Ok(());
+    /// Whether the device may have one more session today; and, where its counter is known, that it
+    /// asks for none that it has passed: else the counter went back, or there are two of it. A
+    /// number that was granted and never used, since the link was cut, is none that it has passed.
+    fn expect_welcome(&self, request: Request, asks: Asks) -> Result<(), HostError> {
+        let standing = self.source.store.standing(self.device)?;
+        self.source.store.expect_quota_at(standing.as_ref(), self.model.name())?;
+        let spent = standing.map(|entry| entry.spent).unwrap_or_default();
+        self.watch_clock(&spent);
+        let (session, device) = (request.next_session, self.device);
+        let seen = spent.seen(self.key).max(self.state().counter);
+        if asks == Asks::OneCounter && session < seen {
+            return Err(StoreError::CounterWentBack { session, seen }.into());
         }
-        let error = StoreError::CounterWentBack { session: asked, seen };
-        tracing::error!(%device, "{error}");
-        Err(error)
+        let used = spent.next(self.key);
+        if asks == Asks::Anyhow && session < used {
+            tracing::debug!(%device, "asks for session {session}, and {used} is the next unused");
+        }
+        Ok(())
+    }
+
+    /// Keeps what was seen of the device's counter, for other hosts and after a start.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn keep_counter(&self) -> Result<(), StoreError> {
+        let counter = self.state().counter;
+        if counter == 0 { Ok(()) } else { self.source.store.saw(self.device, self.key, counter) }
+    }
+
+    /// Says once that the clock was set back: sessions count for the later day until it is there.
+    fn watch_clock(&self, spent: &Spent) {
+        let Some(seconds) = spent.clock_is_behind() else { return };
+        if !self.clock_said.swap(true, Ordering::Relaxed) {
+            let device = self.device;
+            tracing::warn!(
+                %device,
+                "the clock is {seconds} s behind this device's latest session: it was set back, or \
+                 was ahead; what the device may have on a day counts for that day until then",
+            );
+        }
+    }
+
+    /// What `older`, in whose place this is, has seen of the device's counter.
+    pub fn follow(&self, older: &Self) {
+        if older.key == self.key {
+            let seen = older.state().counter;
+            let mut state = self.state();
+            state.counter = state.counter.max(seen);
+        }
     }
 
     /// The device was seen to use the number of `session`: it has recorded that before.
@@ -408,7 +475,7 @@ impl Provider {
 
     /// Spends a session that is nobody else's any more: its corrections, unless they are damaged.
     /// Its number is recorded before the device hears of it.
-    fn spend(&self, session: u64, counter: u64) -> Result<Option<Vec<u8>>, HostError> {
+    fn spend(&self, session: u64, counter: Option<u64>) -> Result<Option<Vec<u8>>, HostError> {
         let (model, store, device) = (&self.model, &self.source.store, self.device);
         let origin = self.origin();
         // Where it was not used: it waits until the store is there again, or has space.

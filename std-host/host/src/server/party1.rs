@@ -22,7 +22,7 @@ use super::pairing::{Pairing, Waiting};
 use super::peer::PeerError;
 use crate::host::kernel::Vectorised;
 use crate::host::model::HostModel;
-use crate::host::provider::Provider;
+use crate::host::provider::{Asks, Provider};
 use crate::host::{Buffers, Host, HostError, grant, refusal_of, within};
 use sharelet_link::service::Visit;
 use sharelet_link::{Connection, Reader, Writer};
@@ -222,7 +222,8 @@ impl Party1 {
             return Ok(true);
         }
         let Some(request) = p1::receive_request(reader).await? else { return Ok(true) };
-        let supplied = provider.take(request).await?;
+        // Several lanes have one counter.
+        let supplied = provider.take(request, Asks::Anyhow).await?;
         reader.end_message();
         let (session, corrections) = grant(writer, supplied).await?;
         let preparing =

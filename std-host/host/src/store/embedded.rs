@@ -4,7 +4,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use redb::{ReadableDatabase as _, ReadableTable as _, TableDefinition, TableHandle as _};
+use redb::{
+    ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition,
+    TableHandle as _,
+};
 use sharelet_core::keystream::Key;
 use sharelet_core::session::wire::control::DeviceId;
 use sharelet_link::Party;
@@ -136,6 +139,10 @@ impl Store for Embedded {
             }
             Ok(Ok(is_it))
         })
+    }
+
+    fn spender_count(&self) -> Result<u64, StoreError> {
+        self.state.with(|database| Ok(database.begin_read()?.open_table(SPENT)?.len()?))
     }
 
     fn spenders(&self) -> Result<Vec<DeviceId>, StoreError> {

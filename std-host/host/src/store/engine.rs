@@ -80,6 +80,14 @@ pub trait Store: Registry {
     /// [`StoreError`].
     fn spenders(&self) -> Result<Vec<DeviceId>, StoreError>;
 
+    /// How many there are.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn spender_count(&self) -> Result<u64, StoreError> {
+        Ok(self.spenders()?.len() as u64)
+    }
+
     /// The sessions of a device whose corrections are there, lowest first, and what they were dealt
     /// for; `None` where that cannot be read.
     ///

@@ -118,8 +118,8 @@ pub enum StoreError {
     },
     /// A device asks for a number that it has passed.
     #[error(
-        "asks for session {session} and was past {seen} before: its counter went back, or another \
-        has a copy of its key; find out which, then provision the device anew"
+        "asks for session {session}, and its counter stood at {seen} before: the counter went \
+        back, or another has a copy of its key; find out which, then provision the device anew"
     )]
     CounterWentBack {
         /// What it asks for.
@@ -129,8 +129,8 @@ pub enum StoreError {
     },
     /// A device has had as many sessions as it may on a day, or the model as many devices.
     #[error(
-        "the host serves a device {sessions_per_day} sessions a day, and {devices} devices in all; \
-         see --sessions-per-day and --devices"
+        "the host serves a device {sessions_per_day} sessions a day, and a model to {devices} \
+        devices; see --sessions-per-day and --devices"
     )]
     Quota {
         /// Most sessions of a device on a day.

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use sharelet_core::keystream::{Key, KeyId};
 use sharelet_core::session::wire::control::DeviceId;
@@ -10,7 +9,7 @@ use sharelet_core::session::wire::control::DeviceId;
 use super::embedded::Embedded;
 use super::engine::{Entry, Store, change, next_session};
 use super::error::StoreError;
-use super::spent::{ModelName, Spent};
+use super::spent::{ModelName, Spent, now};
 use super::spool::{Origin, SpoolError};
 use super::state::OF_HOST;
 
@@ -37,12 +36,6 @@ impl Quota {
     }
 }
 
-/// Seconds since 1970.
-fn now() -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.map_or(0, |now| now.as_secs())
-}
-
 /// What a session is of, as far as it is counted.
 #[derive(Clone, Copy, Debug)]
 pub struct Counted {
@@ -50,8 +43,8 @@ pub struct Counted {
     pub key: KeyId,
     /// The session's number.
     pub session: u64,
-    /// Where the device's own counter stands, as far as it has told.
-    pub counter: u64,
+    /// Where the device's own counter stands, as far as it has told; none if it has none.
+    pub counter: Option<u64>,
     /// The model.
     pub model: ModelName,
 }
@@ -158,14 +151,18 @@ impl HostStore {
 
     /// Whether fewer than `most` devices were served a model.
     fn has_fewer(&self, most: u32, model: ModelName) -> Result<bool, StoreError> {
-        let (mut left, all) = (most, self.store.spenders()?);
-        if u32::try_from(all.len()).is_ok_and(|all| all < most) {
+        // Of all of them, no more than there are have had it.
+        if most == u32::MAX || self.store.spender_count()? < most.into() {
             return Ok(true);
         }
-        for device in all {
+        let mut left = most;
+        for device in self.store.spenders()? {
             let entry = self.store.spent(device)?;
             if entry.is_some_and(|entry| entry.spent.has_had(model)) {
                 left = left.saturating_sub(1);
+            }
+            if left == 0 {
+                return Ok(false);
             }
         }
         Ok(left > 0)
@@ -193,8 +190,26 @@ impl HostStore {
         let Counted { key, session, counter, model } = counted;
         change(&*self.store, device, |spent| {
             self.within(now, spent, model)?;
-            spent.spend_at(key, session, counter)?;
+            match counter {
+                Some(counter) => spent.spend_at(key, session, counter)?,
+                None => spent.spend(key, session, 1)?,
+            }
             spent.count(now, model);
+            Ok(())
+        })
+    }
+
+    /// Notes that a device's counter stands at `counter` at least.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn saw(&self, device: DeviceId, key: KeyId, counter: u64) -> Result<(), StoreError> {
+        let standing = self.store.spent(device)?;
+        if standing.is_none_or(|entry| entry.spent.seen(key) >= counter) {
+            return Ok(());
+        }
+        change(&*self.store, device, |spent| {
+            spent.saw(key, counter);
             Ok(())
         })
     }
@@ -299,7 +314,7 @@ mod tests {
         let store = open();
         let at = |day: u64| day * 24 * 3600 + 7;
         let (model, other) = ([1; 8], [2; 8]);
-        let of = |key, session| Counted { key: [key; 8], session, counter: session, model };
+        let of = |key, session| Counted { key: [key; 8], session, counter: None, model };
         let may_have = |store: &HostStore, day, device, model| {
             let spent = store.standing(name(device)).expect("reads").map(|entry| entry.spent);
             match store.within(at(day), &spent.unwrap_or_default(), model) {
@@ -339,7 +354,7 @@ mod tests {
         let store = HostStore::open(&path).expect("opens");
         assert!(matches!(HostStore::open(&path), Err(StoreError::Locked { .. })));
         let consume = |session, counter| {
-            store.consume(device, Counted { key, session, counter, model: [1; 8] })
+            store.consume(device, Counted { key, session, counter: Some(counter), model: [1; 8] })
         };
         consume(4, 4).expect("unused");
         assert!(matches!(consume(4, 4), Err(StoreError::SessionUsed { session: 4, next: 5 })));

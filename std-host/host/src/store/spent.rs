@@ -10,9 +10,17 @@ use super::error::StoreError;
 /// The beginning of a model's digest.
 pub type ModelName = [u8; 8];
 
+/// The layout of a record; one of another is not read.
+const VERSION: u8 = 3;
 /// Models of a device that are remembered: those that it had last.
 const MODELS: usize = 256;
 const DAY_SECONDS: u64 = 24 * 3600;
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs())
+}
 
 /// What was spent under one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,9 +91,14 @@ impl Spent {
             return Err(StoreError::CounterWentBack { session: counter, seen });
         }
         self.spend(key, session, 1)?;
-        let of_key = self.numbers.iter_mut().filter(|numbers| numbers.key == key);
-        of_key.for_each(|numbers| numbers.seen = counter);
+        self.saw(key, counter);
         Ok(())
+    }
+
+    /// Notes that the device's counter stands at `counter` at least.
+    pub fn saw(&mut self, key: KeyId, counter: u64) {
+        let of_key = self.numbers.iter_mut().filter(|numbers| numbers.key == key);
+        of_key.for_each(|numbers| numbers.seen = numbers.seen.max(counter));
     }
 
     /// Counts a session of a model, at `now` in seconds since 1970. A clock that was set back
@@ -97,12 +110,13 @@ impl Spent {
         self.latest_unix_seconds = self.latest_unix_seconds.max(now);
         self.sessions = self.sessions.saturating_add(1);
         self.total = self.total.saturating_add(1);
-        if !self.has_had(model) {
-            if self.models.len() >= MODELS {
-                self.models.remove(0);
-            }
-            self.models.push(model);
+        // The one that it has now is the last to be forgotten.
+        match self.models.iter().position(|known| *known == model) {
+            Some(at) => drop(self.models.remove(at)),
+            None if self.models.len() >= MODELS => drop(self.models.remove(0)),
+            None => {}
         }
+        self.models.push(model);
     }
 
     /// Sessions on the day of `now`, as far as the clock was not set back.
@@ -115,8 +129,19 @@ impl Spent {
     /// Sessions of today.
     #[must_use]
     pub fn today(&self) -> u32 {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        self.on(now.map_or(0, |now| now.as_secs()))
+        self.on(now())
+    }
+
+    /// By how many seconds the clock is behind the latest session; `None` if it is not, or by as
+    /// little as clocks of several machines differ.
+    #[must_use]
+    pub fn clock_is_behind(&self) -> Option<u64> {
+        self.behind(now())
+    }
+
+    fn behind(&self, now: u64) -> Option<u64> {
+        const DIFFERENCE: u64 = 600;
+        self.latest_unix_seconds.checked_sub(now).filter(|&behind| behind > DIFFERENCE)
     }
 
     /// Whether sessions of a model were counted.
@@ -156,14 +181,14 @@ impl Spent {
     /// The bytes of the record.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        postcard::to_allocvec(self).unwrap_or_default()
+        postcard::to_allocvec(&(VERSION, self)).unwrap_or_default()
     }
 
     /// A record from its bytes; `None` if they are none.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         match postcard::take_from_bytes(bytes) {
-            Ok((spent, [])) => Some(spent),
+            Ok(((VERSION, spent), [])) => Some(spent),
             _ => None,
         }
     }
@@ -191,6 +216,12 @@ mod tests {
         assert!(matches!(refused, Err(StoreError::CounterWentBack { session: 7, seen: 8 })));
         assert_eq!((spent.next(key), spent.seen(key), spent.seen(other)), (11, 8, 0));
         let older = spent.clone();
+        spent.saw(key, 10);
+        spent.saw(key, 9);
+        spent.saw(other, 5);
+        assert_eq!((spent.seen(key), spent.seen(other)), (10, 0));
+        assert!(spent.follows(&older) && !older.follows(&spent));
+        let older = spent.clone();
         spent.spend(other, 0, 1).expect("another key begins anew");
         assert!(spent.follows(&older) && !older.follows(&spent) && spent.follows(&spent));
         assert_eq!((spent.latest_unix_seconds(), spent.latest_next()), (None, Some(1)));
@@ -199,17 +230,26 @@ mod tests {
         spent.count(day(99), model);
         assert_eq!([99, 100, 101].map(|at| spent.on(day(at))), [2, 2, 0]);
         assert_eq!(spent.latest_unix_seconds(), Some(day(100) + 5));
+        assert_eq!(
+            [day(99), day(100), day(101)].map(|at| spent.behind(at)),
+            [Some(86_405), None, None]
+        );
         spent.count(day(101), model);
         assert_eq!([100, 101].map(|at| spent.on(day(at))), [1, 1]);
         assert_eq!(spent.total(), 3);
         assert!(spent.has_had(model) && !spent.has_had([4; 8]));
-        for of in 0..MODELS as u64 {
-            spent.count(day(101), (1000 + of).to_le_bytes());
+        // One that is used throughout stays, and those in between go.
+        let another = |of: u64| (1000 + of).to_le_bytes();
+        for of in 0..2 * MODELS as u64 {
+            spent.count(day(101), another(of));
+            spent.count(day(101), model);
         }
-        assert!(!spent.has_had(model) && spent.has_had(1000_u64.to_le_bytes()));
+        assert!(spent.has_had(model) && !spent.has_had(another(0)));
+        assert!(spent.has_had(another(2 * MODELS as u64 - 1)));
         assert_eq!(Spent::from_bytes(&spent.to_bytes()), Some(spent.clone()));
         let bytes = spent.to_bytes();
         assert_eq!(Spent::from_bytes(&bytes[..bytes.len() - 1]), None);
         assert_eq!(Spent::from_bytes(&[&bytes[..], &[0]].concat()), None);
+        assert_eq!(Spent::from_bytes(&[&[VERSION - 1], &bytes[1..]].concat()), None);
     }
 }

@@ -1,9 +1,12 @@
 //! Attacks that were carried out against honest parties, over real connections, and must fail.
 
+use std::sync::Arc;
+
 use sharelet_core::binding::{Binding, Order};
 use sharelet_core::keystream::{Domain, Keystream, Kind};
 use sharelet_core::session::ORDER_SESSIONS;
-use sharelet_core::session::wire::control::{Answer, DeviceId, Grant, Request};
+use sharelet_core::session::SessionError;
+use sharelet_core::session::wire::control::{self, Answer, DeviceId, Grant, Request};
 use sharelet_core::session::wire::frame;
 use sharelet_host::dealer::client::{Client, ClientError};
 use sharelet_host::dealer::masked;
@@ -13,13 +16,16 @@ use sharelet_host::device::DeviceError;
 use sharelet_host::host::model::HostModel;
 use sharelet_host::host::provider::Source;
 use sharelet_host::host::{Host, Patience};
+use sharelet_host::store::StoreError;
+use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::dealer::DealerStore;
-use sharelet_host::store::host::HostStore;
+use sharelet_host::store::embedded::Embedded;
+use sharelet_host::store::host::{HostStore, RECORD};
 use sharelet_host::store::key::DeviceKey;
 use sharelet_link::monitor::Watched as _;
 use sharelet_link::{LinkError, Party, Role, Route};
 use sharelet_testkit::room::{
-    self, Log, Running, SOON, Scenario, limits, random_readings, rogue, run, twin,
+    self, Log, Running, SOON, Scenario, limits, random_readings, rogue, run, twin, when_unlocked,
 };
 use sharelet_testkit::sealed::{party, posing, route};
 use sharelet_testkit::training::{Room, STALL, config};
@@ -175,7 +181,17 @@ impl Sealed {
     }
 
     async fn host(&self, host: Party) -> Running<Host> {
-        let source = self.room.source(self.store(host), "", 3);
+        self.host_of(host, false).await
+    }
+
+    /// A host, whose store others use, too, or do not.
+    async fn host_of(&self, host: Party, shared: bool) -> Running<Host> {
+        let folder = self.room.path(host.name.as_str());
+        let store = when_unlocked(|| match shared {
+            true => Ok(HostStore::shared(Arc::new(Embedded::open(&folder, RECORD)?))),
+            false => HostStore::open(&folder),
+        });
+        let source = self.room.source(store.await, "", 3);
         let source = Source { client: self.client(host), ..source };
         let service = Host::new(source, Answer::Device, Box::new(|_| ()), Patience::default());
         Running::start_over(route(host), "127.0.0.1:0", service, limits(SOON)).await
@@ -183,13 +199,24 @@ impl Sealed {
 
     /// The device infers two readings at a host.
     async fn infers(&mut self, host: Party, address: &str) -> Log {
+        self.tries(host, address).await.unwrap()
+    }
+
+    async fn tries(&mut self, host: Party, address: &str) -> Result<Log, DeviceError> {
         let readings = random_readings(&self.room.model, 2, &mut self.rng);
         let mut device = self.room.device("pump", "", &readings);
         device.settings.host = format!("{}@{address}", host.name);
         device.settings.route = route(party(Role::Device, "pump"));
-        run(&mut device).await.unwrap();
+        run(&mut device).await?;
         assert_eq!(device.events.answers, twin(&self.room.model, &readings));
-        device.events
+        Ok(device.events)
+    }
+
+    /// The device is refused: its counter went back.
+    async fn is_behind(&mut self, address: &str) {
+        let refused = self.tries(hall(1), address).await.err().expect("is refused");
+        let expected = SessionError::Refused(control::Refusal::SessionNumber);
+        assert_eq!(refused.to_string(), DeviceError::from(expected).to_string());
     }
 }
 
@@ -262,6 +289,80 @@ async fn an_order_is_of_no_use_to_others_or_for_anything_else() {
     assert_eq!(again, Some(Refusal::SessionUsed { next: 12 }));
 }
 
+/// What a host has seen of a device's counter it knows after a start, and whoever else uses its
+/// store.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_counter_that_goes_back_is_refused() {
+    for shared in [false, true] {
+        let mut sealed = Sealed::new().await;
+        let mut host = sealed.host_of(hall(1), shared).await;
+        assert_eq!(sealed.infers(hall(1), &host.address).await.sessions, [0, 1]);
+        assert_eq!(sealed.infers(hall(1), &host.address).await.sessions, [2, 3]);
+        let counter = std::fs::read(sealed.room.counter_path("pump")).unwrap();
+        for (stands, restarts) in [(3, false), (3, true), (1, true)] {
+            if restarts {
+                host.stop().await;
+                host = sealed.host_of(hall(1), shared).await;
+            }
+            sealed.room.count_from("pump", stands);
+            sealed.is_behind(&host.address).await;
+        }
+        // The newest one is at its place again.
+        std::fs::write(sealed.room.counter_path("pump"), counter).unwrap();
+        assert_eq!(sealed.infers(hall(1), &host.address).await.sessions, [4, 5]);
+    }
+}
+
+/// A second run without its counter: no number is begun anew, and the host hears nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_without_its_counter_asks_for_nothing() {
+    let mut sealed = Sealed::new().await;
+    let host = sealed.host(hall(1)).await;
+    sealed.infers(hall(1), &host.address).await;
+    let [counter, key] = [sealed.room.counter_path("pump"), sealed.room.key_path("pump")];
+    std::fs::remove_file(&counter).unwrap();
+    let opened = |makes| FileCounter::open(&counter, &key, makes).map(|_| ());
+    assert!(matches!(opened(false), Err(StoreError::NoCounter { .. })));
+    assert!(matches!(opened(true), Err(StoreError::KeyUsed { .. })));
+    assert!(!counter.exists(), "a counter was made anew");
+}
+
+/// Two devices with one key come in turn, as they would if neither knew of the other: at one host,
+/// at two that share a store, and at one that was started anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_devices_with_one_key_the_one_behind_is_refused() {
+    for (shared, restarts) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut sealed = Sealed::new().await;
+        let file = sealed.room.counter_path("pump");
+        let mut host = sealed.host_of(hall(1), shared).await;
+        let mut used = sealed.infers(hall(1), &host.address).await.sessions;
+        let mut counters = [0, 1].map(|_| std::fs::read(&file).unwrap());
+        // The original is ahead, and stays so; then the copy is told the number of its last backup.
+        for turn in 0..4 {
+            std::fs::write(&file, &counters[0]).unwrap();
+            used.extend(sealed.infers(hall(1), &host.address).await.sessions);
+            counters[0] = std::fs::read(&file).unwrap();
+            if restarts {
+                host.stop().await;
+                host = sealed.host_of(hall(1), shared).await;
+            }
+            std::fs::write(&file, &counters[1]).unwrap();
+            sealed.is_behind(&host.address).await;
+            counters[1] = std::fs::read(&file).unwrap();
+            if turn == 2 {
+                counters[1] = counters[0].clone();
+                std::fs::write(&file, &counters[1]).unwrap();
+                used.extend(sealed.infers(hall(1), &host.address).await.sessions);
+                // Now the original is behind.
+                std::fs::write(&file, &counters[0]).unwrap();
+                sealed.is_behind(&host.address).await;
+                break;
+            }
+        }
+        assert!(used.windows(2).all(|pair| pair[0] < pair[1]), "{used:?}");
+    }
+}
+
 /// The dealer has the key of a device's sessions. It says the device's name to the host.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dealer_does_not_pass_for_its_device() {
@@ -276,6 +377,11 @@ async fn a_dealer_does_not_pass_for_its_device() {
         let devices = service.devices();
         (entry, devices.iter().map(|of| of.evaluated).collect::<Vec<_>>())
     };
+    // The device's connection has ended: what was seen of its counter is kept.
+    let key = sealed.room.key_id("pump");
+    while stands(&host).0.is_some_and(|entry| entry.spent.seen(key) < 2) {
+        tokio::time::sleep(core::time::Duration::from_millis(5)).await;
+    }
     let before = stands(&host);
     let readings = random_readings(&sealed.room.model, 1, &mut sealed.rng);
     // With its own key; as itself; and as whoever has no key that anybody knows.

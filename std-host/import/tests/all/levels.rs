@@ -106,7 +106,13 @@ fn no_reading_that_is_accepted_wraps_a_network_that_is_proved() {
         let width = 3 + case % 20;
         let gain = f64::from(rng.real()).abs() + 0.1;
         let layers = (0..1 + case % 4).map(|_| dense(&mut rng, width, width, gain)).collect();
-        let chain = Chain { name: "proof".into(), layers, left_off: Vec::new(), steps: Vec::new() };
+        let chain = Chain {
+            name: "proof".into(),
+            layers,
+            left_off: Vec::new(),
+            scores: None,
+            steps: Vec::new(),
+        };
         let readings = rng.reals(20 * width).into_iter().map(|value| value * 0.5 + 0.5).collect();
         let readings = Readings::new(width, readings).unwrap();
         let (model, report) = quantise(&chain, &readings, &Options::default()).unwrap();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sharelet_core::session::network::{Activation, Layer, Network};
-use sharelet_model::{FileFault, Model, ModelError, largest};
+use sharelet_model::{FileFault, Model, ModelError, Scores, largest};
 use sharelet_testkit::Rng;
 use sharelet_testkit::assert_matches;
 
@@ -22,6 +22,7 @@ fn model() -> Model {
         weights: vec![words(35), words(28), words(12)],
         biases: vec![words(7), words(4), words(3)],
         labels: ["a", "b", "c"].map(String::from).to_vec(),
+        scores: Some(Scores::Softmax),
         name: "small".into(),
     }
 }
@@ -168,6 +169,7 @@ fn infer_is_the_fixed_point_twin() {
         weights: vec![signed(&[1, -2, 3, 4]), signed(&[-1, 1, 2, 0])],
         biases: vec![signed(&[5, -100]), signed(&[0, -9])],
         labels: vec![],
+        scores: None,
         name: String::new(),
     };
     // [7 - 6 + 5, 21 + 12 - 100] = [6, -67] -> relu >> 2 = [1, 0] -> [-1, -7] >> 1, rounding down =

@@ -20,7 +20,7 @@ const MODEL: [u8; 8] = [5; 8];
 
 /// A session of the one model, of a device that tells nothing of its counter.
 fn counted(session: u64) -> Counted {
-    Counted { key: KEY, session, counter: 0, model: MODEL }
+    Counted { key: KEY, session, counter: None, model: MODEL }
 }
 
 #[test]

@@ -222,7 +222,7 @@ fn a_store_that_has_forgotten_is_not_used() {
     let store = open(&server, &host, states[0].path());
     says(store.spent(pump), "forgotten");
     assert!(store.spent(device("new")).unwrap().is_none(), "others are served");
-    let counted = Counted { key: [1; 8], session: 5, counter: 5, model: [1; 8] };
+    let counted = Counted { key: [1; 8], session: 5, counter: Some(5), model: [1; 8] };
     says(HostStore::shared(std::sync::Arc::new(store)).consume(pump, counted), "forgotten");
     // A machine that never saw it cannot know: docs/threat-model.md.
     let fresh = open(&server, &host, states[1].path());

@@ -79,7 +79,7 @@ pub fn random_model(widths: &[u16], rng: &mut ChaCha12Rng) -> Model {
         .collect();
     let biases = layers.iter().map(|layer| words(usize::from(layer.outputs()))).collect();
     let network = Network::new(8, 1 << 16, &layers).expect("valid");
-    Model { network, weights, biases, labels: Vec::new(), name: "random".to_owned() }
+    Model { network, weights, biases, labels: Vec::new(), scores: None, name: "random".to_owned() }
 }
 
 pub fn random_readings(model: &Model, count: usize, rng: &mut ChaCha12Rng) -> Readings {

@@ -100,7 +100,8 @@ tcp: error connection route serial warnings
 service: error connection known places route system tcp warnings
 
 [std-host/model/src]
-file readings:
+readings scores:
+file: scores
 
 [std-host/import/src]
 array function half onnx_proto tflite_schema:
@@ -133,7 +134,7 @@ tflite_options: error function graph tflite_schema
 tflite_steps: error steps tflite_schema
 tflite_tensor: array error graph half tflite_schema tflite_steps
 tflite_window: graph kernel tflite_schema error
-walk: graph error steps
+walk: function graph error steps
 window: graph form
 dims: graph error form window
 onnx: cell graph pad onnx_proto error onnx_batch onnx_external onnx_fold onnx_ml onnx_node \
@@ -265,7 +266,8 @@ plot table terminal units:
 chart: plot
 common: units terminal
 answers: common
-twin explain: answers common
+twin: answers common terminal
+explain: answers common
 man reload:
 collect completions: common
 console: answers units common
@@ -274,16 +276,17 @@ models: units common
 top: units common monitor
 store: common
 store_none: common
-devices: units common monitor top store
 dealer: common monitor store
 host: answers terminal units common monitor reload store
 prepare: terminal units common
 device: answers terminal units common prepare
 inspect: plot terminal units common
-import: answers common
+import: answers common terminal
 open: common
-keygen pair doctor: units common
+doctor: units common monitor
+keygen pair: units common
 provision: terminal units common pair store
+devices: units common monitor top store provision
 share: table terminal units common
 task: common
 train: terminal units chart common
@@ -329,7 +332,7 @@ services: files process report workspace
 book: files process steps workspace
 case: boards workspace services
 setup: process steps workspace boards
-board_runs: boards inference services case
+board_runs: process boards inference services case
 counted: files boards report inference
 cuts: files report boards services case workspace
 demo: files process report steps workspace boards inference services setup
@@ -377,7 +380,7 @@ train: rng simulate features
 
 [tests/constant_time/src]
 secret:
-encrypted inputs line transfers: secret
+encrypted functions inputs line training transfers: secret
 alone channels sessions: secret line
 private: secret line alone
 
@@ -386,9 +389,10 @@ line parties:
 runs: line parties
 
 [tests/fuzz/src]
-script seeds:
+memory script seeds:
+dealer: memory
 encrypted files models transfers: seeds
-messages parties: script seeds
+flash messages parties: script seeds
 
 [tests/load/src]
 figure memory services tally:
