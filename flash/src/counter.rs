@@ -44,12 +44,14 @@ pub struct Counter<F> {
     unused: Option<u64>,
     /// Whether `unused` follows from what is in flash.
     kept: bool,
+    /// Whether a record of `unused` may be there, of which nothing came back.
+    begun: bool,
 }
 
 impl<F: NorFlash> Counter<F> {
     /// The counter of the key with this public name. Nothing is read yet.
     pub fn new(flash: F, sectors: Sectors, key: KeyId) -> Self {
-        Self { log: Log::new(flash, sectors, key), unused: None, kept: false }
+        Self { log: Log::new(flash, sectors, key), unused: None, kept: false, begun: false }
     }
 
     /// Begins the counter of a page that was never used, in place of another key's: erases the
@@ -83,10 +85,14 @@ impl<F: NorFlash> Counter<F> {
             }
         };
         self.unused = Some(unused);
-        if !self.kept {
-            self.log.append(unused, &[]).await?;
-            self.kept = true;
+        if self.kept {
+            return Ok(unused);
         }
+        // Numbers of the log only rise: the newest is the highest, whatever is lost of it.
+        let unused = unused.checked_add(u64::from(self.begun)).ok_or(StoreError::Exhausted)?;
+        (self.unused, self.begun) = (Some(unused), true);
+        self.log.append(unused, &[]).await?;
+        self.kept = true;
         Ok(unused)
     }
 
@@ -100,7 +106,7 @@ impl<F: NorFlash> Counter<F> {
             return Err(StoreError::AlreadyUsed);
         }
         let unused = number.checked_add(1).ok_or(StoreError::Exhausted)?;
-        (self.unused, self.kept) = (Some(unused), false);
+        (self.unused, self.kept, self.begun) = (Some(unused), false, true);
         self.log.append(unused, &[]).await?;
         self.kept = true;
         Ok(())
