@@ -108,8 +108,8 @@ enum Which {
     Functions,
     /// A hundred thousand sessions over lines with faults: target/bench/trust.json.
     Trust,
-    /// A thousand devices, and hostile ones, at three hosts and their dealer for ten minutes:
-    /// target/bench/trust.json.
+    /// A thousand devices, and hostile ones, at a host of three models and its dealer for ten
+    /// minutes: target/bench/trust.json.
     Load,
     /// A thousand devices at one host with five models, which are replaced twenty times:
     /// target/bench/trust.json.

@@ -1,4 +1,4 @@
-//! Many devices at hosts and their dealer, hostile ones among them.
+//! Many devices at a host and its dealer, hostile ones among them.
 
 use core::sync::atomic::Ordering;
 use core::time::Duration;
@@ -108,12 +108,12 @@ fn start(
     let mut rng = Rng(settings.seed);
     let mut tasks = Vec::new();
     let mut pests: Vec<(String, PathBuf, Party)> = Vec::new();
-    let host = Party::new(Role::Host, "hall-0").expect("a name");
+    let host = Party::new(Role::Host, "hall").expect("a name");
     pests.push((services.dealer.address.clone(), room.path("dealer.id"), host));
     for (number, hall) in services.halls.drain(..).enumerate() {
-        let address = hall.server.address.clone();
+        let address = services.host.address.clone();
         let poses_as = device(&format!("d{number}-0"));
-        pests.push((address.clone(), hall.id.clone(), poses_as));
+        pests.push((address.clone(), room.path("hall.id"), poses_as));
         let twin = Arc::new(hall.twin);
         for path in hall.devices {
             let micros = u64::try_from(settings.every.as_micros()).unwrap_or(u64::MAX);
@@ -132,8 +132,6 @@ fn start(
         for path in hall.stoppers {
             tasks.push(tokio::spawn(stop_midway(path, address.clone(), tally.clone())));
         }
-        // The program runs on, until the end of all.
-        services.running.push(hall.server);
     }
     for (address, service, poses_as) in pests {
         for manner in MANNERS.into_iter().cycle().take(MANNERS.len() * settings.hostile) {

@@ -26,7 +26,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Many devices at hosts and their dealer, hostile ones among them.
+    /// Many devices at a host of several models and its dealer, hostile ones among them.
     Load(LoadArgs),
     /// One host with several models that are swapped under its devices.
     Fleet {

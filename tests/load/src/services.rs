@@ -1,4 +1,4 @@
-//! A dealer, a host for each model, and the keys of all devices.
+//! A dealer, a host with all models, and the keys of all devices.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,29 +54,26 @@ impl Twin {
     }
 }
 
-/// One host with its model.
+/// A model, and who asks it.
 #[derive(Debug)]
 pub(crate) struct Hall {
-    pub(crate) server: Server,
     pub(crate) twin: Twin,
     /// Where the files of its devices are: for each those of its identity, key and counter.
     pub(crate) devices: Vec<PathBuf>,
     /// The devices that will stop in the middle.
     pub(crate) stoppers: Vec<PathBuf>,
-    pub(crate) id: PathBuf,
 }
 
 /// All programs.
 #[derive(Debug)]
 pub(crate) struct Services {
     pub(crate) dealer: Server,
+    pub(crate) host: Server,
     pub(crate) halls: Vec<Hall>,
-    /// Hosts whose hall was taken apart.
-    pub(crate) running: Vec<Server>,
 }
 
 impl Services {
-    /// Starts a dealer, and a host for each case and for a small random model; `devices` and
+    /// Starts a dealer, and a host of a small random model and those of all cases; `devices` and
     /// `stoppers` are divided among them.
     pub(crate) fn start(
         room: &Programs,
@@ -98,42 +95,38 @@ impl Services {
                 (names('d', devices), names('s', stoppers))
             })
             .collect();
-        for (hall, (devices, stoppers)) in names.iter().enumerate() {
-            room.works(&format!("keygen host hall-{hall}"));
-            room.works(&format!("pair hall-{hall}.id dealer.id"));
+        room.works("keygen host hall");
+        room.works("pair hall.id dealer.id");
+        for (number, ((model, _), (devices, stoppers))) in models.iter().zip(&names).enumerate() {
             let all = [devices.as_slice(), stoppers].concat().join(" ");
-            room.works(&format!(
-                "provision {all} --state dealer-state -o devices --peer hall-{hall}.id"
-            ));
+            room.works(&format!("provision {all} --state dealer-state -o devices --peer hall.id"));
+            let file = format!("model-{number}.slt");
+            model.save(&room.path(&file)).expect("saves");
+            room.works(&format!("models models add model-{number} {file}"));
+            room.works(&format!("models models assign model-{number} {all}"));
         }
         let dealer = room.serve("dealer --state dealer-state");
-        let start = |(hall, ((model, readings), (devices, stoppers)))| {
+        let host = room.serve(&format!(
+            "host --models models --dealer {} --state hall --id hall.id --sessions-per-day 1000000",
+            dealer.address
+        ));
+        let of_model = |((model, readings), (devices, stoppers))| {
             let (model, readings): (Model, Readings) = (model, readings);
-            let file = format!("hall-{hall}.slt");
-            model.save(&room.path(&file)).expect("saves");
-            let server = room.serve(&format!(
-                "host {file} --dealer {} --state hall-{hall} --id hall-{hall}.id \
-                 --sessions-per-day 1000000",
-                dealer.address
-            ));
             let path = |name: String| room.path("devices").join(name);
             let paths = |names: Vec<String>| names.into_iter().map(path).collect();
             Hall {
-                server,
                 twin: Twin::new(&[&model], &readings),
                 devices: paths(devices),
                 stoppers: paths(stoppers),
-                id: room.path(&format!("hall-{hall}.id")),
             }
         };
-        let halls = models.into_iter().zip(names).enumerate().map(start).collect();
-        Self { dealer, halls, running: Vec::new() }
+        let halls = models.into_iter().zip(names).map(of_model).collect();
+        Self { dealer, host, halls }
     }
 
     /// The numbers of all programs, the dealer's first.
     pub(crate) fn ids(&self) -> Vec<u32> {
-        let halls = self.halls.iter().map(|hall| hall.server.program.id());
-        core::iter::once(self.dealer.program.id()).chain(halls).collect()
+        vec![self.dealer.program.id(), self.host.program.id()]
     }
 }
 
