@@ -21,7 +21,7 @@ const TRUTHS: &str = include_str!("../../../demo/windows.txt");
 /// What a model's file begins with: a word, a version, and the length of what follows. Behind that
 /// lies a checksum: SHA-256 of everything before.
 const MAGIC: &[u8] = b"SLTMODEL";
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 const HEADER_BYTES: usize = 18;
 const CHECKSUM_BYTES: usize = 32;
 
@@ -29,6 +29,9 @@ const CHECKSUM_BYTES: usize = 32;
 struct Body {
     name: String,
     labels: Vec<String>,
+    /// A function of the answer; the page shows values.
+    #[allow(dead_code, reason = "part of the file")]
+    scores: Option<u32>,
     network: Network<LAYERS>,
     weights: Vec<Vec<i32>>,
     biases: Vec<Vec<i32>>,
@@ -97,7 +100,7 @@ impl Model {
         if Sha256::digest(file).as_slice() != checksum {
             return Err(damaged());
         }
-        let Body { name, labels, network, weights, biases } =
+        let Body { name, labels, network, weights, biases, .. } =
             postcard::from_bytes(body).map_err(|_| damaged())?;
         network.validate()?;
         let words = |layers: Vec<Vec<i32>>| -> Vec<Vec<u32>> {
@@ -176,7 +179,7 @@ mod tests {
         let refused = |file: &[u8]| Model::read(file).expect_err("refused").0;
         assert!(refused(&[]).contains("empty"));
         assert!(refused(b"SLTMODEM").contains("no model file"));
-        assert!(refused(b"SLTMODEL\x04\x00").contains("version 4"));
+        assert!(refused(b"SLTMODEL\x05\x00").contains("version 5"));
         assert!(refused(BUILT_IN.get(..100).expect("longer")).contains("damaged"));
         // A bit of a weight that fits as well as any other.
         for at in (HEADER_BYTES..BUILT_IN.len()).step_by(97) {
@@ -188,11 +191,12 @@ mod tests {
         let empty = postcard::to_allocvec(&(
             "none",
             Vec::<String>::new(),
+            None::<u32>,
             Network::<LAYERS>::default(),
             Vec::<Vec<i32>>::new(),
             Vec::<Vec<i32>>::new(),
         ));
-        let mut file = b"SLTMODEL\x03\x00".to_vec();
+        let mut file = b"SLTMODEL\x04\x00".to_vec();
         file.extend([0; 8]);
         file.extend(empty.expect("small"));
         file.extend(Sha256::digest(&file));

@@ -16,7 +16,7 @@ use sharelet_link::{Party, Peers as _, Role};
 use super::common::{WrongArguments, output, until_stopped};
 use super::monitor::address_of;
 use super::provision::{self, ChannelKeys, ProvisionArgs, Provisioned};
-use super::store::DealerStoreArgs;
+use super::store::{DealerStoreArgs, HostStoreArgs};
 use super::top::ago;
 use super::units::parse_name;
 
@@ -34,6 +34,8 @@ pub struct DevicesArgs {
     pub dealer_state: Option<PathBuf>,
     #[command(flatten)]
     dealer: DealerStoreArgs,
+    #[command(flatten)]
+    host: HostStoreArgs,
     /// Where the host that runs tells its figures: what was given to its `--monitor`.
     #[arg(long, value_name = "[ADDRESS:]PORT")]
     pub monitor: Option<String>,
@@ -119,9 +121,14 @@ fn make(args: &DevicesArgs, own: &Own, made: &Made, rotates: bool) -> Result<()>
         if ratcheted != (made.channel == ChannelKeys::Psk) {
             let needed =
                 if ratcheted { "give --page --channel psk" } else { "leave --channel out" };
-            bail!("{name} has keys of the other kind: {needed}; nothing was changed");
+            bail!(
+                "{name} has keys of the other kind: {needed}, or revoke it and provision it anew; \
+                 nothing was changed"
+            );
         }
     }
+    let store = args.host.open(&args.id, &args.dealer)?;
+    let made_again = names.clone();
     provision::run(&ProvisionArgs {
         names,
         from: None,
@@ -135,7 +142,12 @@ fn make(args: &DevicesArgs, own: &Own, made: &Made, rotates: bool) -> Result<()>
         output: made.output.clone(),
         force: rotates,
         take: None,
-    })
+    })?;
+    // Other keys are let in again.
+    if let Some(store) = store {
+        made_again.into_iter().try_for_each(|name| store.revoke(name, false))?;
+    }
+    Ok(())
 }
 
 /// Where the dealer has its devices, if it can be reached from here.
@@ -157,6 +169,13 @@ fn revoke(args: &DevicesArgs, name: DeviceId) -> Result<()> {
             peers.remove(&peer)?;
             known = true;
         }
+    }
+    // First at all machines: a copy of the folder of peers may be on each.
+    if let Some(store) = args.host.open(&args.id, &args.dealer)?
+        && (known || store.standing(name)?.is_some())
+    {
+        store.revoke(name, true)?;
+        known = true;
     }
     let registry = registry(args)?;
     let forgotten = registry.map(|registry| registry.forget_key(name)).transpose()?;

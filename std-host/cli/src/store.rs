@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use sharelet_host::store::engine::{Registry, Store};
+use sharelet_host::store::host::HostStore;
 use sharelet_host::store::identity::Own;
 use sharelet_host::store::peers::folder_of;
 use sharelet_link::Role;
@@ -170,6 +171,34 @@ impl DealerStoreArgs {
     #[must_use]
     pub const fn is_given(&self) -> bool {
         self.dealer_store.is_some()
+    }
+}
+
+/// The store of a host, for who lets devices in, or in no more, at all of its machines.
+#[derive(Args, Debug, Clone)]
+pub struct HostStoreArgs {
+    /// The host's store, where it has one beyond its machine: who is revoked is let in at none of
+    /// its machines.
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+}
+
+impl HostStoreArgs {
+    /// The store of the host with the identity `id`, if one is named; `dealer` says how a store
+    /// proves who it is.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub fn open(&self, id: &Path, dealer: &DealerStoreArgs) -> Result<Option<HostStore>> {
+        let Some(url) = &self.store else { return Ok(None) };
+        let own = owner(id)?;
+        if own.party.role != Role::Host {
+            let wrong =
+                format!("--store: {} is the identity of {}, no host", id.display(), own.party);
+            return Err(WrongArguments(wrong).into());
+        }
+        let store = Nats::open(&dealer.tls.access(url)?, &own, None)?;
+        Ok(Some(HostStore::shared(Arc::new(store))))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::Args;
 use sharelet_host::store::engine::{Registry, Store};
+use sharelet_host::store::host::HostStore;
 
 use super::common::LinkArgs;
 
@@ -26,6 +27,20 @@ impl SharedArgs {
     #[must_use]
     pub const fn is_given(&self) -> bool {
         false
+    }
+}
+
+/// No host's store.
+#[derive(Args, Debug, Clone)]
+pub struct HostStoreArgs {}
+
+impl HostStoreArgs {
+    /// None.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn open(&self, _: &Path, _: &DealerStoreArgs) -> Result<Option<HostStore>> {
+        Ok(None)
     }
 }
 

@@ -60,7 +60,8 @@ pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
         });
     }
     // A softmax of several rows is none of all values.
-    let is_row = forms.get(&answer.value).is_some_and(|form| form.dims().len() == 1);
+    let is_row = |form: &Form| form.dims().len() == 1 && !form.is_open();
+    let is_row = forms.get(&answer.value).is_some_and(is_row);
     let scores = answer
         .scores
         .filter(|scores| is_row || !matches!(scores, Scores::Softmax | Scores::LogSoftmax));

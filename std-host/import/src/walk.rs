@@ -91,15 +91,27 @@ pub fn answer(graph: &Graph) -> Result<Answer, GraphError> {
 
 /// The function of an answer to which these nodes come, but for what picks a class, or names it.
 fn scores(nodes: &[&Node]) -> Option<Scores> {
+    const PICKS: [&str; 6] =
+        ["ArgMax", "ARG_MAX", "ZipMap", "ArrayFeatureExtractor", "LabelEncoder", "Cast"];
     let (first, rest) = nodes.split_first()?;
     let scores = match first.op {
-        Op::Softmax { log: false, .. } => Scores::Softmax,
-        Op::Softmax { log: true, .. } => Scores::LogSoftmax,
+        // Of a row: the first dimension is the batch.
+        Op::Softmax { axis: 1 | -1, log, .. } => {
+            if log {
+                Scores::LogSoftmax
+            } else {
+                Scores::Softmax
+            }
+        }
         Op::Function(Function::Sigmoid) => Scores::Sigmoid,
         Op::Function(Function::Tanh) => Scores::Tanh,
         _ => return None,
     };
-    rest.iter().all(|node| matches!(node.op, Op::Last)).then_some(scores)
+    let picks = |node: &&Node| {
+        let name = node.op_type.rsplit('.').next().unwrap_or_default();
+        matches!(node.op, Op::Last) && PICKS.contains(&name)
+    };
+    rest.iter().all(picks).then_some(scores)
 }
 
 /// Finds the way to a value: its steps, first to last.

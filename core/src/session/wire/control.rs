@@ -290,8 +290,8 @@ impl fmt::Display for Refusal {
             Self::UnknownDevice => {
                 write!(
                     f,
-                    "the dealer has no key for this device; run `sharelet provision` on the \
-                     dealer's machine"
+                    "the dealer has no key for this device, or it was revoked; run `sharelet \
+                     provision` on the dealer's machine"
                 )
             }
             Self::AnswerMismatch { ours } => {

@@ -126,6 +126,8 @@ pub struct Printer {
     given: bool,
     scores: Option<Scores>,
     begun: bool,
+    /// Columns of values and scores of a table that was begun.
+    columns: Option<[usize; 2]>,
 }
 
 impl Printer {
@@ -137,13 +139,12 @@ impl Printer {
         let given = args.labels.take().map(Labels::names);
         let is_given = given.is_some();
         let labels = given.unwrap_or_else(|| labels.to_vec());
-        Self { args, labels, given: is_given, scores, begun: false }
+        Self { args, labels, given: is_given, scores, begun: false, columns: None }
     }
 
     /// The answers that follow are those of a model with these labels and scores.
     pub fn of_model(&mut self, labels: &[String], scores: Option<Scores>) {
-        // A table has one header, and so the columns that it began with.
-        if self.args.scores.is_none() && !(self.args.csv && self.begun) {
+        if self.args.scores.is_none() {
             self.scores = scores;
         }
         if !self.given && self.labels != labels {
@@ -214,6 +215,18 @@ impl Printer {
             let scores = scores.unwrap_or_default();
             let scores: Vec<String> = scores.iter().map(|score| format!("{score:.6}")).collect();
             if self.args.csv {
+                // A table has one header: what another model has less of is left empty.
+                let has = [values.len(), scores.len()];
+                let columns = *self.columns.get_or_insert(has);
+                let fitted = |mut cells: Vec<String>, [has, most]: [usize; 2]| {
+                    if has > most {
+                        tracing::warn!("{has} numbers for {most} columns: use --json");
+                    }
+                    cells.resize(most, String::new());
+                    cells
+                };
+                let values = fitted(values, [has[0], columns[0]]);
+                let scores = fitted(scores, [has[1], columns[1]]);
                 csv(asked, frac_bits, [&values, &scores], (class, label), !self.begun)?
             } else {
                 text(asked, raw.then_some(frac_bits), [&values, &scores], (class, label))
@@ -355,6 +368,22 @@ mod tests {
         let json = printed(AnswerArgs { json: true, ..text() }, softmax);
         let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         assert!((json["scores"][0].as_f64().expect("a number") - 0.731_058_578).abs() < 1e-8);
+    }
+
+    #[test]
+    fn a_table_keeps_the_columns_that_it_began_with() {
+        let csv = AnswerArgs { csv: true, ..AnswerArgs::default() };
+        let mut printer = Printer::new(csv, &[], None);
+        let mut printed = |scores, words: &[u32]| {
+            printer.of_model(&[], scores);
+            printer.line(Asked::Reading(0), 8, words).expect("prints")
+        };
+        let begun = printed(Some(Scores::Tanh), &[256, 0]);
+        assert_eq!(begun.lines().last(), Some("0,0,,8,1,0,0.761594,0.000000"));
+        assert_eq!(printed(None, &[256, 0]), "0,0,,8,1,0,,\n");
+        assert_eq!(printed(Some(Scores::Sigmoid), &[0, 0]), "0,0,,8,0,0,0.500000,0.500000\n");
+        assert_eq!(printed(Some(Scores::Tanh), &[256]), "0,,,8,1,,0.761594,\n");
+        assert_eq!(printed(None, &[256, 0, 512]), "0,2,,8,1,0,,\n");
     }
 
     #[test]

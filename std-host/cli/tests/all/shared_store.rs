@@ -96,6 +96,24 @@ fn a_device_meets_any_host_and_any_dealer() {
         2,
         "give --id",
     );
+    // Who is revoked at the store is let in by no machine, whatever its own folder says.
+    let peer = room.path("host.peers/device-pump");
+    let kept = std::fs::read(&peer).unwrap();
+    let at_store = format!("devices --id host.id --store {} {}", nats.url(), registry(&nats));
+    room.refuses(&format!("{at_store} revoke nobody"), 1, "is not known here");
+    let revoke = format!("devices --id host.id --store {} revoke pump", nats.url());
+    room.works(&revoke);
+    std::fs::write(&peer, kept).unwrap();
+    for host in &hosts {
+        let refused = device(host, 0, 1).replace("--retries 200", "--retries 0");
+        room.refuses(&refused, 1, "or it was revoked");
+    }
+    // With other keys it is let in again.
+    room.works(&format!("{at_store} rotate pump"));
+    for (at, expected) in twin.iter().take(2).enumerate() {
+        let out = room.works(&device(&hosts[at], at, 1)).out;
+        assert_eq!(out.lines().collect::<Vec<_>>(), [expected]);
+    }
     // Whose key is forgotten is dealt for by nobody.
     let revoke = format!("devices --id host.id {} revoke pump", registry(&nats));
     assert_eq!(room.works(&revoke).out, "pump is revoked\n");

@@ -696,6 +696,7 @@ pub(crate) fn refusal_of(error: &AloneError) -> Option<Refusal> {
         AloneError::Wire(FrameError::TimedOut) => Refusal::TooSlow,
         AloneError::Wire(_) => Refusal::Protocol,
         AloneError::Store(StoreError::Quota { .. }) => Refusal::Quota,
+        AloneError::Store(StoreError::Revoked) => Refusal::UnknownDevice,
         AloneError::Store(_) => Refusal::Disk,
         AloneError::Halves(HalvesError::Backup { .. }) => Refusal::Backup,
         AloneError::Halves(HalvesError::Peer { .. }) => Refusal::NotPrepared,

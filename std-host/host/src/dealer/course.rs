@@ -42,8 +42,8 @@ fn deal_session(
     Ok(dealt.map_err(|_| Refusal::BadRun)?.0)
 }
 
-/// Checks a request, before memory is taken for it.
-fn check(request: &Train) -> Result<(Arc<Course>, Plans), Refusal> {
+/// Checks a request, before memory is taken for it; also the words of data and model.
+fn check(request: &Train) -> Result<(Arc<Course>, Plans, u64), Refusal> {
     let config = Config::parse(&request.config, Path::new("the run's configuration"))
         .map_err(|_| Refusal::BadRun)?;
     let sizes = request.sizes;
@@ -52,21 +52,20 @@ fn check(request: &Train) -> Result<(Arc<Course>, Plans), Refusal> {
     let fits = words(sizes.rows)
         .zip(words(sizes.test_rows))
         .and_then(|(train, test)| train.checked_add(test));
-    if fits.is_none_or(|words| words > MAX_WORDS) {
-        return Err(Refusal::TooLarge);
-    }
+    let data = fits.filter(|words| *words <= MAX_WORDS).ok_or(Refusal::TooLarge)?;
     let course = Arc::new(Course::new(config, sizes).map_err(|_| Refusal::BadRun)?);
     let parameters = course.network().parameters().map_err(|_| Refusal::BadRun)?;
-    if parameters.iter().map(|(weights, biases)| *weights as u64 + *biases as u64).sum::<u64>()
-        > MAX_WORDS
-    {
+    let model: u64 =
+        parameters.iter().map(|(weights, biases)| *weights as u64 + *biases as u64).sum();
+    let words = data.saturating_add(model);
+    if words > MAX_WORDS {
         return Err(Refusal::TooLarge);
     }
     let plans = Plans::new(&course).map_err(|_| Refusal::BadRun)?;
     if plans.iter().any(|(_, plan)| plan.dealt_bytes() > MAX_SESSION_BYTES as u64) {
         return Err(Refusal::TooLarge);
     }
-    Ok((course, plans))
+    Ok((course, plans, words))
 }
 
 impl Dealer {
@@ -81,11 +80,13 @@ impl Dealer {
     ) -> Result<(), DealerError> {
         let Train { device, first, count, steps, .. } = request.description;
         let steps = usize::try_from(steps).unwrap_or(usize::MAX);
+        let holder = self.clone();
         let prepare = move |dealer: &Self| {
             // First of all, so that what nobody has ordered costs nothing.
             let key = dealer.key(device)?;
             let (key, binding) = orders::program(&key, peer, &request)?;
-            let (course, plans) = check(&request.description)?;
+            let (course, plans, words) = check(&request.description)?;
+            let held = holder.hold(peer, words)?;
             if u32::try_from(course.sessions(steps).count()) != Ok(count) {
                 return Err(Refusal::BadRun);
             }
@@ -95,9 +96,9 @@ impl Dealer {
             }
             dealer.record(device, key, (first, count))?;
             let participant = State::empty(course.clone()).map_err(|_| Refusal::BadRun)?;
-            Ok((course, plans, binding, participant))
+            Ok((course, plans, binding, participant, held))
         };
-        let (course, plans, binding, mut participant) = self.blocking(prepare).await?;
+        let (course, plans, binding, mut participant, _held) = self.blocking(prepare).await?;
         frame::send_bytes(writer, Kind::Agreed, &[]).await?;
         tracing::info!(%device, "deals {count} sessions of a training run, from {first} on");
         let (plans, binding) = (Arc::new(plans), Arc::new(binding));

@@ -10,7 +10,7 @@ mod orders;
 mod served;
 pub mod wire;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -102,9 +102,27 @@ pub struct Dealer {
     most: u32,
     /// Owners that send a masked model: one at a time each, since it waits in memory.
     sending: Mutex<HashSet<Party>>,
+    /// Words of data and models whose masks are held for a peer.
+    held: Mutex<HashMap<Option<Party>, u64>>,
     /// With their owners, most recently used last.
     models: Mutex<Vec<(Option<Party>, Arc<MaskedModel>)>>,
     meter: Meter,
+}
+
+/// What is held for a peer, until the run or the shared model is dealt.
+struct Held {
+    dealer: Arc<Dealer>,
+    peer: Option<Party>,
+    words: u64,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut held = self.dealer.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(words) = held.get_mut(&self.peer) {
+            *words = words.saturating_sub(self.words);
+        }
+    }
 }
 
 /// An owner that sends a masked model.
@@ -124,8 +142,22 @@ impl Dealer {
     /// A dealer over its state, with room for `most` masked models.
     #[must_use]
     pub fn new(store: DealerStore, most: u32) -> Arc<Self> {
-        let (sending, models, meter) = (Mutex::default(), Mutex::default(), Meter::new());
-        Arc::new(Self { store, most, sending, models, meter })
+        let (sending, held) = (Mutex::default(), Mutex::default());
+        let (models, meter) = (Mutex::default(), Meter::new());
+        Arc::new(Self { store, most, sending, held, models, meter })
+    }
+
+    /// Room for the masks of so many words: a peer has as much as one request may take, for all of
+    /// its connections together.
+    fn hold(self: &Arc<Self>, peer: Option<Party>, words: u64) -> Result<Held, Refusal> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_peer = held.entry(peer).or_default();
+        let more = of_peer.saturating_add(words);
+        if more > course::MAX_WORDS {
+            return Err(Refusal::Busy);
+        }
+        *of_peer = more;
+        Ok(Held { dealer: self.clone(), peer, words })
     }
 
     async fn speak(

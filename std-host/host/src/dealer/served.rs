@@ -74,15 +74,18 @@ impl Dealer {
         request: Ordered<Serve>,
     ) -> Result<(), DealerError> {
         let Serve { device, first, count, .. } = request.description;
+        let holder = self.clone();
         let prepare = move |dealer: &Self| {
             // First of all, so that what nobody has ordered costs nothing.
             let key = dealer.key(device)?;
             let (key, binding) = orders::program(&key, peer, &request)?;
             let serving = check(&request.description)?;
+            let words = words(&request.description.network).ok_or(Refusal::BadRun)?;
+            let held = holder.hold(peer, words)?;
             dealer.record(device, key, (first, count))?;
-            Ok((serving, Arc::new(binding)))
+            Ok((serving, Arc::new(binding), held))
         };
-        let (serving, binding) = self.blocking(prepare).await?;
+        let (serving, binding, _held) = self.blocking(prepare).await?;
         frame::send_bytes(writer, Kind::Agreed, &[]).await?;
         tracing::info!(%device, "deals {count} sessions of a shared model, from {first} on");
         // Masks of the model are made first: all others need them.

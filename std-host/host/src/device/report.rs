@@ -41,19 +41,17 @@ pub struct Report(Option<File>);
 /// A file of its owner alone, in the place of one that was there. It has answers: a link would lead
 /// them where somebody else wants them.
 fn begin(path: &Path) -> io::Result<File> {
-    match fs::symlink_metadata(path).map(|found| found.file_type()) {
-        Ok(found) if found.is_symlink() => {
-            let why = format!("{} is a link; name the file itself", path.display());
-            Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
-        }
-        // A pipe, or what stands for nothing.
-        Ok(found) if !found.is_file() => private_file().open(path),
-        _ => {
-            let (temporary, file) = temporary_beside(path).map_err(|error| error.source)?;
-            fs::rename(&temporary, path)?;
-            Ok(file)
-        }
+    // A pipe, a terminal, or what stands for nothing; also by a link, as /dev/stdout is one.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return private_file().open(path);
     }
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+        let why = format!("{} is a link; name the file itself", path.display());
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+    }
+    let (temporary, file) = temporary_beside(path).map_err(|error| error.source)?;
+    fs::rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
+    Ok(file)
 }
 
 impl Report {

@@ -227,11 +227,13 @@ impl Host {
         if let Err(HostError::Store(error @ StoreError::CounterWentBack { .. })) = &served {
             visit.warn(format_args!("{device}: {error}"));
         }
+        // Nobody waits for it: the device is told why it goes before a store has answered.
         let keeping = provider.clone();
-        let kept = blocking(device, move || Ok(keeping.keep_counter()?)).await;
-        if let Err(error) = kept {
-            tracing::warn!(%device, "what was seen of its counter is not kept: {error}");
-        }
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = keeping.keep_counter() {
+                tracing::warn!(%device, "what was seen of its counter is not kept: {error}");
+            }
+        });
         // One line for a connection.
         match &served {
             Ok(()) => tracing::info!(%device, evaluated, "gone"),
@@ -542,6 +544,7 @@ pub(crate) fn refusal_of(error: &HostError) -> Option<Refusal> {
         HostError::Session(SessionError::Wire(_)) => Some(Refusal::Protocol),
         HostError::Session(SessionError::Transport(ErrorKind::TimedOut)) => Some(Refusal::TooSlow),
         HostError::Store(StoreError::Quota { .. }) => Some(Refusal::Quota),
+        HostError::Store(StoreError::Revoked) => Some(Refusal::UnknownDevice),
         HostError::Store(StoreError::CounterWentBack { .. }) => Some(Refusal::SessionNumber),
         HostError::Session(SessionError::Correction(_)) | HostError::Store(_) => {
             Some(Refusal::NoCorrelations)

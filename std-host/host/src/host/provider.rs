@@ -157,6 +157,7 @@ pub struct Provider {
     key: KeyId,
     state: Mutex<State>,
     clock_said: AtomicBool,
+    copy_said: AtomicBool,
     missing: Notify,
     news: Notify,
     filling: tokio::sync::Mutex<()>,
@@ -205,7 +206,7 @@ impl Provider {
         let (state, missing, news, filling) =
             (Mutex::new(state), Notify::new(), Notify::new(), tokio::sync::Mutex::default());
         let superseded = CancellationToken::new();
-        let clock_said = AtomicBool::new(false);
+        let (clock_said, copy_said) = (AtomicBool::new(false), AtomicBool::new(false));
         Ok(Arc::new(Self {
             source,
             model,
@@ -213,6 +214,7 @@ impl Provider {
             key,
             state,
             clock_said,
+            copy_said,
             missing,
             news,
             filling,
@@ -369,19 +371,23 @@ impl Provider {
     /// number that was granted and never used, since the link was cut, is none that it has passed.
     fn expect_welcome(&self, request: Request, asks: Asks) -> Result<(), HostError> {
         let standing = self.source.store.standing(self.device)?;
-        self.source.store.expect_quota_at(standing.as_ref(), self.model.name())?;
-        let spent = standing.map(|entry| entry.spent).unwrap_or_default();
+        let spent = standing.as_ref().map(|entry| entry.spent.clone()).unwrap_or_default();
         self.watch_clock(&spent);
         let (session, device) = (request.next_session, self.device);
         let seen = spent.seen(self.key).max(self.state().counter);
         if asks == Asks::OneCounter && session < seen {
-            return Err(StoreError::CounterWentBack { session, seen }.into());
+            let error = StoreError::CounterWentBack { session, seen };
+            // It has proved who it is, so no stranger drowns this.
+            if !self.copy_said.swap(true, Ordering::Relaxed) {
+                tracing::error!(%device, "{error}");
+            }
+            return Err(error.into());
         }
         let used = spent.next(self.key);
         if asks == Asks::Anyhow && session < used {
             tracing::debug!(%device, "asks for session {session}, and {used} is the next unused");
         }
-        Ok(())
+        Ok(self.source.store.expect_quota_at(standing.as_ref(), self.model.name())?)
     }
 
     /// Keeps what was seen of the device's counter, for other hosts and after a start.

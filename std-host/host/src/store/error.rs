@@ -116,6 +116,9 @@ pub enum StoreError {
         /// The lowest unused number.
         next: u64,
     },
+    /// A device was revoked.
+    #[error("the device was revoked, here or at another machine of this store")]
+    Revoked,
     /// A device asks for a number that it has passed.
     #[error(
         "asks for session {session}, and its counter stood at {seen} before: the counter went \

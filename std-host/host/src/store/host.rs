@@ -143,6 +143,9 @@ impl HostStore {
     }
 
     fn within(&self, now: u64, spent: &Spent, model: ModelName) -> Result<(), StoreError> {
+        if spent.is_revoked() {
+            return Err(StoreError::Revoked);
+        }
         let Quota { sessions_per_day, devices } = self.quota;
         let may = spent.on(now) < sessions_per_day
             && (spent.has_had(model) || self.has_fewer(devices, model)?);
@@ -195,6 +198,17 @@ impl HostStore {
                 None => spent.spend(key, session, 1)?,
             }
             spent.count(now, model);
+            Ok(())
+        })
+    }
+
+    /// Lets a device in no more, at whatever host of this store; or lets it in again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn revoke(&self, device: DeviceId, revoked: bool) -> Result<(), StoreError> {
+        change(&*self.store, device, |spent| {
+            spent.revoke(revoked);
             Ok(())
         })
     }
@@ -336,6 +350,12 @@ mod tests {
         assert!(!may(&store, 100, "a") && !may(&store, 99, "a") && may(&store, 101, "a"));
         store.consume_at(at(100), name("b"), of(1, 0)).expect("unused");
         assert!(!may(&store, 101, "c") && may(&store, 100, "b"));
+        // Who is revoked is let in by nobody, until it is again.
+        store.revoke(name("b"), true).expect("writes");
+        let refused = store.consume_at(at(100), name("b"), of(1, 1));
+        assert!(matches!(refused, Err(StoreError::Revoked)), "{refused:?}");
+        assert!(matches!(store.serve(name("b"), model), Err(StoreError::Revoked)));
+        store.revoke(name("b"), false).expect("writes");
         // Devices are counted for each model.
         assert!(may_have(&store, 101, "c", other) && may_have(&store, 101, "b", other));
         // Who brings correlations is counted like the others.

@@ -46,6 +46,8 @@ pub struct Spent {
     sessions: u32,
     /// Sessions in all.
     total: u64,
+    /// Whether it is let in no more.
+    revoked: bool,
 }
 
 impl Spent {
@@ -142,6 +144,17 @@ impl Spent {
     fn behind(&self, now: u64) -> Option<u64> {
         const DIFFERENCE: u64 = 600;
         self.latest_unix_seconds.checked_sub(now).filter(|&behind| behind > DIFFERENCE)
+    }
+
+    /// From now on the device is let in nowhere; or it is again.
+    pub fn revoke(&mut self, revoked: bool) {
+        self.revoked = revoked;
+    }
+
+    /// Whether it is let in no more.
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        self.revoked
     }
 
     /// Whether sessions of a model were counted.

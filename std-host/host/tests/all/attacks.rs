@@ -301,7 +301,7 @@ async fn a_counter_that_goes_back_is_refused() {
         let counter = std::fs::read(sealed.room.counter_path("pump")).unwrap();
         for (stands, restarts) in [(3, false), (3, true), (1, true)] {
             if restarts {
-                host.stop().await;
+                host.kill().await;
                 host = sealed.host_of(hall(1), shared).await;
             }
             sealed.room.count_from("pump", stands);
@@ -313,7 +313,7 @@ async fn a_counter_that_goes_back_is_refused() {
     }
 }
 
-/// A second run without its counter: no number is begun anew, and the host hears nothing.
+/// A second run without its counter: what opens it for a device refuses, and begins none anew.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_without_its_counter_asks_for_nothing() {
     let mut sealed = Sealed::new().await;

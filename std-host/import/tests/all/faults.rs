@@ -112,6 +112,7 @@ fn whole_weights_with_scales_are_undone() {
     let chain = imported(&faults, "keras_lenet_dynamic_range.tflite", &readings);
     assert_eq!(chain.layers.last().unwrap().outputs(), 10);
     assert_eq!(chain.left_off, ["SOFTMAX"]);
+    assert_eq!(chain.scores, Some(sharelet_model::Scores::Softmax));
     // Every filter has at most 255 values, whole multiples of one scale.
     let layer = chain.layers.iter().find(|layer| layer.map.weights.len() > 1000).unwrap();
     let (_, row) = layer.map.shape.weights();

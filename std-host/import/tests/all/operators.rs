@@ -321,6 +321,7 @@ fn what_is_made_of_a_function_of_the_answer_is_left_off() {
     let chain = lower(&file(sides("p"), one()).unwrap()).unwrap();
     assert_eq!((chain.layers.len(), chain.layers[0].outputs()), (1, 108));
     assert_eq!(chain.left_off, ["Sigmoid", "Sub", "Concat", "ArgMax"]);
+    assert_eq!(chain.scores, None, "more than one function");
     // Not if the answer is needed without the function, too.
     let chain = lower(&file(sides("c"), one()).unwrap()).unwrap();
     assert_eq!(chain.left_off, ["ArgMax"]);
@@ -333,4 +334,48 @@ fn what_is_made_of_a_function_of_the_answer_is_left_off() {
     ];
     let chain = lower(&file(scaled, one()).unwrap()).unwrap();
     assert_eq!((chain.layers.len(), &chain.left_off[..]), (1, &["Tanh".into(), "Mul".into()][..]));
+    assert_eq!(chain.scores, None);
+}
+
+/// What a network ends in is known where it is one function of all values, and nothing else.
+#[test]
+fn the_function_at_the_end_is_told() {
+    use sharelet_model::Scores;
+    let weights = || random("dense", &[72, 6]);
+    let softmax = |axis| with(node("Softmax", &["g"], "y"), vec![int("axis", axis)]);
+    let argmax = || with(node("ArgMax", &["s"], "y"), vec![int("axis", 1)]);
+    let flat = || with(node("Flatten", &["i"], "f"), vec![int("axis", 1)]);
+    let on_flat = || node("Gemm", &["f", "dense"], "g");
+    for (rest, expected) in [
+        (vec![softmax(-1)], Some(Scores::Softmax)),
+        (vec![softmax(1)], Some(Scores::Softmax)),
+        // Over the batch.
+        (vec![softmax(0)], None),
+        (
+            vec![with(node("LogSoftmax", &["g"], "y"), vec![int("axis", -1)])],
+            Some(Scores::LogSoftmax),
+        ),
+        (vec![node("Sigmoid", &["g"], "y")], Some(Scores::Sigmoid)),
+        (vec![node("Tanh", &["g"], "y")], Some(Scores::Tanh)),
+        (
+            vec![with(node("Softmax", &["g"], "s"), vec![int("axis", -1)]), argmax()],
+            Some(Scores::Softmax),
+        ),
+        (vec![node("Sigmoid", &["g"], "s"), node("Sigmoid", &["s"], "y")], None),
+        (vec![node("Identity", &["g"], "y")], None),
+    ] {
+        let nodes = [vec![flat(), on_flat()], rest].concat();
+        let chain = lower(&file(nodes, vec![weights()]).unwrap()).unwrap();
+        assert_eq!(chain.scores, expected, "{:?}", chain.left_off);
+    }
+    // Two rows of three: a softmax of each is none of all.
+    let nodes = vec![
+        flat(),
+        on_flat(),
+        node("Reshape", &["g", "rows"], "r"),
+        with(node("Softmax", &["r"], "y"), vec![int("axis", -1)]),
+    ];
+    let constants = vec![weights(), shape("rows", &[-1, 2, 3])];
+    let chain = lower(&file(nodes, constants).unwrap()).unwrap();
+    assert_eq!((chain.scores, &chain.left_off[..]), (None, &["Softmax".to_owned()][..]));
 }

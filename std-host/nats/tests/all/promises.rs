@@ -83,6 +83,28 @@ fn limits_hold_over_all_hosts() {
 }
 
 #[test]
+fn who_is_revoked_at_one_machine_is_at_all() {
+    let Some((server, own)) = made(Role::Host) else { return };
+    let states = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let stores = states
+        .each_ref()
+        .map(|state| HostStore::shared(Arc::new(open(&server, &own, state.path()))));
+    stores[0].consume(device("a"), counted(0)).unwrap();
+    // Also one that was never here.
+    for name in ["a", "b"] {
+        stores[1].revoke(device(name), true).unwrap();
+        for store in &stores {
+            let refused = store.consume(device(name), counted(5));
+            assert!(matches!(refused, Err(StoreError::Revoked)), "{refused:?}");
+            assert!(matches!(store.expect_quota(device(name), MODEL), Err(StoreError::Revoked)));
+        }
+    }
+    stores[0].consume(device("c"), counted(0)).unwrap();
+    stores[0].revoke(device("a"), false).unwrap();
+    stores[1].consume(device("a"), counted(5)).unwrap();
+}
+
+#[test]
 fn corrections_lie_where_every_host_finds_them() {
     let Some((server, own)) = made(Role::Host) else { return };
     let states = [(); 2].map(|()| tempfile::tempdir().unwrap());
