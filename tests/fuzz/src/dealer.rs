@@ -2,9 +2,8 @@
 //! middle of a masked model, with sessions that were ordered, in a training run, with a shared
 //! model.
 
-use core::time::Duration;
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use sharelet_core::binding::Binding;
 use sharelet_core::keystream::{ChaCha12, Keystream};
@@ -16,47 +15,22 @@ use sharelet_host::dealer::wire::{Train, VERSION, Window};
 use sharelet_host::dealer::{Dealer, masked};
 use sharelet_host::store::dealer::DealerStore;
 use sharelet_host::store::key::DeviceKey;
-use sharelet_link::Connection;
-use sharelet_link::service::{Limits, Service as _, Visit};
 use sharelet_train::config::{Arithmetic, Config};
 use sharelet_train::course::{Course, Sizes};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::runtime::{Builder, Runtime};
-use tokio_util::sync::CancellationToken;
 
 use crate::memory::Memory;
+use crate::served::hears;
 
 const KEY: [u8; 32] = [7; 32];
-/// A dealer that takes longer goes on for ever.
-const LONGEST: Duration = Duration::from_secs(60);
-const STALL: Duration = Duration::from_secs(20);
 
 fn pump() -> DeviceId {
     DeviceId::new("pump").unwrap()
 }
 
-static RUNTIME: LazyLock<Runtime> =
-    LazyLock::new(|| Builder::new_current_thread().enable_all().build().unwrap());
-
-/// One connection of a peer that says `bytes`, and then no more.
+/// What a peer hears that says `bytes`, and then no more.
 fn spoken(bytes: &[u8]) -> Vec<u8> {
     let memory = Arc::new(Memory::of(pump(), KEY));
-    let dealer = Dealer::new(DealerStore::shared(memory), 4);
-    RUNTIME.block_on(async {
-        let (near, mut far) = tokio::io::duplex(1 << 20);
-        let visit = Visit::alone(Limits::default(), CancellationToken::new());
-        let served = dealer.converse(Connection::over(near, STALL), visit);
-        let peer = async {
-            // It ends earlier than it has heard all.
-            let _ = far.write_all(bytes).await;
-            let _ = far.shutdown().await;
-            let mut heard = Vec::new();
-            let _ = far.read_to_end(&mut heard).await;
-            heard
-        };
-        let both = async { tokio::join!(served, peer).1 };
-        tokio::time::timeout(LONGEST, both).await.expect("a dealer that goes on for ever")
-    })
+    hears(Dealer::new(DealerStore::shared(memory), 4), bytes)
 }
 
 pub fn run(bytes: &[u8]) {

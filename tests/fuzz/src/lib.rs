@@ -23,7 +23,9 @@ mod models;
 mod parties;
 mod script;
 pub mod seeds;
+mod served;
 mod transfers;
+mod upload;
 
 /// What is fuzzed.
 #[derive(Clone, Copy, Debug)]
@@ -37,12 +39,13 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 22] = [
     Target { name: "device", run: parties::device, seeds: parties::device_seeds },
     Target { name: "host", run: parties::host, seeds: parties::host_seeds },
     Target { name: "connect", run: parties::connect, seeds: parties::connect_seeds },
     Target { name: "accept", run: parties::accept, seeds: parties::accept_seeds },
     Target { name: "dealer", run: dealer::run, seeds: dealer::seeds },
+    Target { name: "upload", run: upload::run, seeds: upload::seeds },
     Target { name: "control", run: messages::control, seeds: messages::control_seeds },
     Target { name: "queries", run: messages::queries, seeds: messages::query_seeds },
     Target { name: "frames", run: messages::frames, seeds: messages::frame_seeds },

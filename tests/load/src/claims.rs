@@ -76,7 +76,7 @@ pub fn claim(url: &str, folder: &Path, host: usize) -> Result<(), StoreError> {
             Err(StoreError::Remote { .. }) => continue,
             Err(error) => return Err(error),
         };
-        let counted = Counted { key: KEY, session: next, counter: Some(next), model: [1; 8] };
+        let counted = Counted { key: KEY, session: next, counter: None, model: [1; 8] };
         match store.consume(device(at), counted) {
             // In one write: a line is there whole, or not at all.
             Ok(()) => file.write_all(format!("{at:02} {next:012}\n").as_bytes()).expect("writes"),

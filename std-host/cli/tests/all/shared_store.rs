@@ -100,7 +100,7 @@ fn a_device_meets_any_host_and_any_dealer() {
     let peer = room.path("host.peers/device-pump");
     let kept = std::fs::read(&peer).unwrap();
     let at_store = format!("devices --id host.id --store {} {}", nats.url(), registry(&nats));
-    room.refuses(&format!("{at_store} revoke nobody"), 1, "is not known here");
+    room.refuses(&format!("{at_store} revoke stranger"), 1, "is not known here");
     let revoke = format!("devices --id host.id --store {} revoke pump", nats.url());
     room.works(&revoke);
     std::fs::write(&peer, kept).unwrap();

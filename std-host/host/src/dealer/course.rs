@@ -10,6 +10,7 @@ use rand_core::SeedableRng as _;
 use sharelet_core::binding::Binding;
 use tokio::sync::oneshot;
 
+use super::held::MAX_WORDS;
 use super::wire::{self, Kind, MAX_SESSION_BYTES, Ordered, Refusal, Train, WireError};
 use super::{Dealer, DealerError, orders, state};
 use sharelet_link::service::{Leave, Visit};
@@ -23,9 +24,6 @@ use sharelet_train::tensor::offline::{Dealt, deal};
 /// A server that trains asks for the next session within this time: it waits as long for the dealer
 /// to deal one. Whoever asks for none does not keep a place and what was dealt for longer.
 const STEP: Duration = Duration::from_secs(600);
-
-/// Most words of the data that a dealer holds masks of, and of a model: 4 GB.
-pub(super) const MAX_WORDS: u64 = 1 << 29;
 
 /// Deals one session, for whatever state its masks are in.
 fn deal_session(
@@ -80,13 +78,12 @@ impl Dealer {
     ) -> Result<(), DealerError> {
         let Train { device, first, count, steps, .. } = request.description;
         let steps = usize::try_from(steps).unwrap_or(usize::MAX);
-        let holder = self.clone();
         let prepare = move |dealer: &Self| {
             // First of all, so that what nobody has ordered costs nothing.
             let key = dealer.key(device)?;
             let (key, binding) = orders::program(&key, peer, &request)?;
             let (course, plans, words) = check(&request.description)?;
-            let held = holder.hold(peer, words)?;
+            let held = dealer.held.hold(peer, words)?;
             if u32::try_from(course.sessions(steps).count()) != Ok(count) {
                 return Err(Refusal::BadRun);
             }

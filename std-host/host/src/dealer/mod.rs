@@ -5,12 +5,13 @@
 
 pub mod client;
 mod course;
+mod held;
 pub mod masked;
 mod orders;
 mod served;
 pub mod wire;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -22,6 +23,7 @@ use sharelet_core::session::deal;
 use sharelet_core::session::wire::control::DeviceId;
 use tokio::sync::oneshot;
 
+use self::held::Holding;
 use self::masked::MaskedModel;
 use self::wire::{Deal, Dealing, Kind, MAX_COUNT, Offer, Refusal, Status, StatusIs, WireError};
 use crate::meter::{Meter, Phase};
@@ -103,26 +105,10 @@ pub struct Dealer {
     /// Owners that send a masked model: one at a time each, since it waits in memory.
     sending: Mutex<HashSet<Party>>,
     /// Words of data and models whose masks are held for a peer.
-    held: Mutex<HashMap<Option<Party>, u64>>,
+    held: Arc<Holding>,
     /// With their owners, most recently used last.
     models: Mutex<Vec<(Option<Party>, Arc<MaskedModel>)>>,
     meter: Meter,
-}
-
-/// What is held for a peer, until the run or the shared model is dealt.
-struct Held {
-    dealer: Arc<Dealer>,
-    peer: Option<Party>,
-    words: u64,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let mut held = self.dealer.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(words) = held.get_mut(&self.peer) {
-            *words = words.saturating_sub(self.words);
-        }
-    }
 }
 
 /// An owner that sends a masked model.
@@ -142,22 +128,9 @@ impl Dealer {
     /// A dealer over its state, with room for `most` masked models.
     #[must_use]
     pub fn new(store: DealerStore, most: u32) -> Arc<Self> {
-        let (sending, held) = (Mutex::default(), Mutex::default());
+        let (sending, held) = (Mutex::default(), Arc::default());
         let (models, meter) = (Mutex::default(), Meter::new());
         Arc::new(Self { store, most, sending, held, models, meter })
-    }
-
-    /// Room for the masks of so many words: a peer has as much as one request may take, for all of
-    /// its connections together.
-    fn hold(self: &Arc<Self>, peer: Option<Party>, words: u64) -> Result<Held, Refusal> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_peer = held.entry(peer).or_default();
-        let more = of_peer.saturating_add(words);
-        if more > course::MAX_WORDS {
-            return Err(Refusal::Busy);
-        }
-        *of_peer = more;
-        Ok(Held { dealer: self.clone(), peer, words })
     }
 
     async fn speak(

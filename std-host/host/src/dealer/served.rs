@@ -6,7 +6,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sharelet_core::binding::Binding;
 
-use super::course::{MAX_WORDS, send_next};
+use super::course::send_next;
+use super::held::MAX_WORDS;
 use super::wire::{Kind, MAX_SERVED, MAX_SESSION_BYTES, Ordered, Refusal, Serve};
 use super::{Dealer, DealerError, orders, state};
 use sharelet_link::service::Visit;
@@ -74,14 +75,13 @@ impl Dealer {
         request: Ordered<Serve>,
     ) -> Result<(), DealerError> {
         let Serve { device, first, count, .. } = request.description;
-        let holder = self.clone();
         let prepare = move |dealer: &Self| {
             // First of all, so that what nobody has ordered costs nothing.
             let key = dealer.key(device)?;
             let (key, binding) = orders::program(&key, peer, &request)?;
             let serving = check(&request.description)?;
             let words = words(&request.description.network).ok_or(Refusal::BadRun)?;
-            let held = holder.hold(peer, words)?;
+            let held = dealer.held.hold(peer, words)?;
             dealer.record(device, key, (first, count))?;
             Ok((serving, Arc::new(binding), held))
         };

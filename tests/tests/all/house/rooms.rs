@@ -389,8 +389,9 @@ line parties:
 runs: line parties
 
 [tests/fuzz/src]
-memory script seeds:
-dealer: memory
+memory script seeds served:
+dealer: memory served
+upload: seeds served
 encrypted files models transfers: seeds
 flash messages parties: script seeds
 
