@@ -32,9 +32,9 @@ pub struct Accepted {
 ///
 /// Draws 32 random bytes. What a stranger costs: 88 bytes are read; a role and a name that are not
 /// pinned, or a resumption that is not kept, are refused without any computation; whoever says a
-/// name that is known makes the responder compute a public key and two shared ones, or at most
-/// [`MAX_STEPS_AHEAD`](crate::MAX_STEPS_AHEAD) steps of a ratchet; nothing is kept of it. The time
-/// is the transport's to bound.
+/// name that is known makes the responder compute a public key and two shared ones, or one tag;
+/// nothing is kept of it. Whoever repeats what a peer has said, and was lost on the way, has the
+/// responder go as far as the peer has gone, once. The time is the transport's to bound.
 ///
 /// # Errors
 /// [`Error::Unknown`] for whoever is not pinned, [`Error::Authentication`] for whoever does not
@@ -128,7 +128,7 @@ fn look_up(hello: &Hello, pins: &mut impl Pins) -> Result<Known, Error> {
             let left = resumption.filter(|resumption| *resumption.id() == id).map(Known::Left);
             Some(left.unwrap_or(Known::NoResumption))
         }
-        Offer::Psk(_) => pins.ratchet(&hello.from).map(Known::Provisioned),
+        Offer::Psk { .. } => pins.ratchet(&hello.from).map(Known::Provisioned),
         #[cfg(not(feature = "x25519"))]
         Offer::KkPsk0 => None,
         #[cfg(not(feature = "x25519"))]
@@ -148,28 +148,56 @@ impl Known {
         rng: &mut impl CryptoRng,
     ) -> Result<([u8; MESSAGE_BYTES], Secrets), Error> {
         let prologue = hello.prologue(own.party());
-        let (handshake, left): (Result<_, Refused>, _) = match (self, hello.offer) {
+        let (handshake, left): (Result<_, Refused>, _) = match self {
             #[cfg(feature = "x25519")]
-            (Self::Pinned(pin), _) => {
+            Self::Pinned(pin) => {
                 (Handshake::kk_psk0(&prologue, false, own.key()?, &pin, ephemeral(rng)), None)
             }
             #[cfg(feature = "x25519")]
-            (Self::Left(resumption), _) => {
+            Self::Left(resumption) => {
                 (Handshake::nn_psk0(&prologue, false, &resumption, ephemeral(rng)), None)
             }
-            (Self::Provisioned(ratchet), Offer::Psk(step)) => {
-                let (key, left) = ratchet.advance_to(step)?;
-                (Ok(Handshake::psk(&prologue, key, rng)), Some(left))
+            Self::Provisioned(ratchet) => {
+                let (ratchet, behind) = follow(hello, own.party(), ratchet, pins)?;
+                let at = behind.then(|| ratchet.copied());
+                let (key, left) = ratchet.advance();
+                (Ok(Handshake::psk(&prologue, key, rng)), Some((at, left)))
             }
-            _ => return Err(Error::Malformed),
+            Self::NoResumption => return Err(Error::Malformed),
         };
         let mut handshake = handshake.map_err(|_| Error::Authentication)?;
-        handshake.read(message).map_err(|_| Error::Authentication)?;
-        if let Some(left) = left {
-            pins.advanced(&hello.from, left)?;
+        let read = handshake.read(message);
+        match (&read, left) {
+            (Ok(()), Some((_, left))) => pins.advanced(&hello.from, left)?,
+            // Its hello was the peer's, and the message was not. If this is not stored, then since
+            // another connection has done so, or the next one has to follow again.
+            (Err(_), Some((Some(at), _))) => drop(pins.advanced(&hello.from, at)),
+            _ => {}
         }
+        read.map_err(|_| Error::Authentication)?;
         let answer = handshake.write().map_err(|_| Error::Authentication)?;
         let secrets = handshake.finish(false).map_err(|_| Error::Authentication)?;
         Ok((answer, secrets))
+    }
+}
+
+/// Goes to the step at which a peer says it is, if it is the peer who says so; and whether that is
+/// ahead. The peer's steps only rise, so those before count as used, whatever comes of the
+/// handshake. What is too far ahead for once is stored, and left to the next connection.
+fn follow(
+    hello: &Hello,
+    own: &Party,
+    ratchet: Ratchet,
+    pins: &mut impl Pins,
+) -> Result<(Ratchet, bool), Error> {
+    let offered = hello.step(own, ratchet.hello())?;
+    let behind = ratchet.step() < offered;
+    let ratchet = ratchet.follow(offered)?;
+    match ratchet.step() {
+        next if next < offered => {
+            pins.advanced(&hello.from, ratchet)?;
+            Err(Error::Behind { next, offered })
+        }
+        _ => Ok((ratchet, behind)),
     }
 }

@@ -6,7 +6,9 @@ use rand_core::CryptoRng;
 use crate::cipher::{Keys, TAG_BYTES};
 use crate::error::{Error, Reason};
 use crate::handshake::{Handshake, Secrets};
-use crate::hello::{HELLO_BYTES, Hello, Offer, Pattern};
+#[cfg(feature = "x25519")]
+use crate::hello::Offer;
+use crate::hello::{HELLO_BYTES, Hello, Pattern};
 use crate::io;
 #[cfg(feature = "x25519")]
 use crate::key::{Pin, Resumption, ephemeral};
@@ -96,7 +98,7 @@ pub async fn connect_psk<T: Read + Write>(
     key: ConnectionKey,
     rng: &mut impl CryptoRng,
 ) -> Result<Connected, Error> {
-    let hello = Hello { from: *own, offer: Offer::Psk(key.step()) };
+    let hello = Hello::provisioned(*own, peer, key.step(), key.hello());
     let mut handshake = Handshake::psk(&hello.prologue(peer), key, rng);
     let secrets = exchange(transport, &hello, &mut handshake).await?;
     confirm(transport, hello.offer.pattern(), secrets).await

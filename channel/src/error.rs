@@ -7,7 +7,7 @@ use embedded_io_async::ErrorKind;
 use crate::party::Party;
 
 /// The version of handshake and records.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The word of a refusal, one byte on the wire. It comes before anybody is authenticated: whoever
 /// sits on the line can forge it, and gains no more by it than by cutting the line.
@@ -32,7 +32,7 @@ pub enum Reason {
     TooSlow = 6,
     /// Bytes that are no handshake.
     Malformed = 7,
-    /// The step of the peer's ratchet was used before, or is too far ahead.
+    /// The step of the peer's ratchet was used before.
     Step = 8,
 }
 
@@ -79,8 +79,8 @@ impl fmt::Display for Reason {
             }
             Self::Malformed => "it got bytes that are no handshake; check its address",
             Self::Step => {
-                "the two ratchets have drifted apart; if one was restored from a backup, \
-                 provision a new key"
+                "this step of the ratchet was used; if this side was restored from a backup, or is \
+                 a copy, provision a new key"
             }
         })
     }
@@ -112,9 +112,17 @@ pub enum Error {
     Unknown(Party),
     /// The peer did not prove that it holds the key which it was expected to hold.
     Authentication,
-    /// The step of the peer's ratchet was used before, or is too far ahead.
+    /// The step of the peer's ratchet was used before.
     Step {
         /// The lowest step that was not used.
+        next: u64,
+        /// The peer's.
+        offered: u64,
+    },
+    /// So many of the peer's hellos were lost that this side has followed a part of the way. The
+    /// peer's next connections do the rest.
+    Behind {
+        /// The step to which this side has come.
         next: u64,
         /// The peer's.
         offered: u64,
@@ -153,6 +161,7 @@ impl Error {
             Self::Unknown(_) => "Unknown",
             Self::Authentication => "Authentication",
             Self::Step { .. } => "Step",
+            Self::Behind { .. } => "Behind",
             Self::NotStored => "NotStored",
             Self::NoStaticKey => "NoStaticKey",
             Self::Record => "Record",
@@ -171,7 +180,7 @@ impl Error {
             Self::Unknown(_) | Self::Authentication | Self::NoStaticKey => Some(Reason::Unknown),
             Self::Transport(ErrorKind::TimedOut) => Some(Reason::TooSlow),
             Self::Step { .. } => Some(Reason::Step),
-            Self::NotStored => Some(Reason::Busy),
+            Self::NotStored | Self::Behind { .. } => Some(Reason::Busy),
             _ => None,
         }
     }
@@ -220,8 +229,15 @@ impl fmt::Display for Error {
             Self::Step { next, offered } => {
                 write!(
                     f,
-                    "the peer's ratchet is at step {offered}, this side's at {next}; if either \
-                     was restored from a backup, provision a new key"
+                    "the peer's ratchet is at step {offered}, this side's at {next}; if the peer \
+                     was restored from a backup, or is a copy, provision a new key"
+                )
+            }
+            Self::Behind { next, offered } => {
+                write!(
+                    f,
+                    "the peer's ratchet is at step {offered}, this side has followed it to \
+                     {next}; the peer's next connections go on from there"
                 )
             }
             Self::NotStored => {
@@ -274,7 +290,9 @@ impl embedded_io_async::Error for Error {
             | Self::Record
             | Self::RecordLength { .. } => ErrorKind::InvalidData,
             Self::Finished => ErrorKind::BrokenPipe,
-            Self::NotStored | Self::NoStaticKey | Self::Exhausted => ErrorKind::Other,
+            Self::Behind { .. } | Self::NotStored | Self::NoStaticKey | Self::Exhausted => {
+                ErrorKind::Other
+            }
         }
     }
 }

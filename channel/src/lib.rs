@@ -42,5 +42,7 @@ pub use key::{PairingKey, Pin, PublicKey, RESUMPTION_BYTES, Resumption, Resumpti
 pub use pairing::LowOrder;
 pub use party::{PARTY_BYTES, Party, Role};
 pub use pins::{Identity, NotStored, Pins};
-pub use ratchet::{ConnectionKey, MAX_STEPS_AHEAD, RATCHET_BYTES, Ratchet};
+pub use ratchet::{
+    ConnectionKey, HelloKey, KeyName, RATCHET_BYTES, Ratchet, STEPS_AT_ONCE, advance_key,
+};
 pub use record::MAX_RECORD_BYTES;

@@ -91,11 +91,13 @@ pub trait Pins {
         None
     }
 
-    /// Stores the ratchet of a peer that has shown that it has the key of a step, in place of the
-    /// one before: the step is used. Returns only when that survives a power cut.
+    /// Stores the ratchet of a peer that has shown that it is at a step, or has the key of one, in
+    /// place of the one before: the steps before this one are used. Returns only when that survives
+    /// a power cut.
     ///
     /// # Errors
-    /// [`NotStored`] if that cannot be promised; the connection is then not begun.
+    /// [`NotStored`] if that cannot be promised, if the stored one is of another key, or if it is
+    /// not behind this one: of two connections one goes on. The connection is then not begun.
     fn advanced(&mut self, _peer: &Party, _ratchet: Ratchet) -> Result<(), NotStored> {
         Err(NotStored)
     }

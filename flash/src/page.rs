@@ -4,7 +4,7 @@
 //! | bytes | content |
 //! |---|---|
 //! | 0..4 | `SLTK` |
-//! | 4 | version, 2 |
+//! | 4 | version, 3 |
 //! | 5 | own role |
 //! | 6 | how channels are made: 1 by static keys, 2 by provisioned ones |
 //! | 7 | zero |
@@ -18,16 +18,16 @@
 //! | 384..416 | zeros until the key's first number was used, and then anything else |
 //!
 //! A peer is role, 7 zeros, name (16 bytes), and 64 bytes: its public key and the pairing's secret,
-//! or, for channels by provisioned keys, the ratchet's first key and 32 zeros.
+//! or, for channels by provisioned keys, the ratchet's first key and its hellos' key.
 //!
 //! The last 32 bytes are a program's on a PC, which says there that the page was used. A device
 //! writes nothing into its page: it has a counter.
 
 use core::fmt;
 
+use sharelet_channel::{HelloKey, Party, RATCHET_BYTES, Ratchet, Role};
 #[cfg(feature = "x25519")]
 use sharelet_channel::{Identity, PairingKey, Pin, PublicKey, StaticKey};
-use sharelet_channel::{Party, Ratchet, Role};
 use sharelet_core::keystream::{ChaCha12, KeyId, Keystream};
 use sharelet_core::session::wire::checksum::crc32;
 use sharelet_core::{DeviceId, Key};
@@ -39,7 +39,7 @@ pub const PAGE_BYTES: usize = 416;
 pub const MAX_PEERS: usize = 3;
 
 const MAGIC: [u8; 4] = *b"SLTK";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// Bytes before the check sum.
 const CHECKED_BYTES: usize = 380;
 const PEER_BYTES: usize = 88;
@@ -122,7 +122,7 @@ struct Peer {
     party: Party,
     /// The public key, or the ratchet's first key.
     first: Key,
-    /// The pairing's secret, or zeros.
+    /// The pairing's secret, or the key of hellos.
     second: Key,
 }
 
@@ -241,13 +241,22 @@ impl KeyPage {
     /// are made by static keys.
     #[must_use]
     pub fn ratchet(&self, party: &Party) -> Option<Ratchet> {
-        let Peer { first, .. } = self.find(party, Channels::Provisioned)?;
-        Some(Ratchet::new(Key::from_bytes(*first.expose())))
+        let Peer { first, second, .. } = self.find(party, Channels::Provisioned)?;
+        let mut bytes = Zeroizing::new([0; RATCHET_BYTES]);
+        let from = [0; 8].iter().chain(first.expose()).chain(second.expose());
+        bytes.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+        Some(Ratchet::from_bytes(&bytes))
     }
 
-    /// The place of a peer among them.
-    pub(crate) fn place_of(&self, party: &Party) -> Option<usize> {
-        self.peers.iter().position(|peer| peer.as_ref().is_some_and(|peer| peer.party == *party))
+    /// The place of a peer among those with provisioned keys, and the key of its hellos.
+    pub(crate) fn hello_of(&self, party: &Party) -> Option<(usize, HelloKey)> {
+        let mut places = self.peers.iter().enumerate();
+        let (place, peer) = places.find_map(|(place, peer)| {
+            let peer = peer.as_ref().filter(|peer| peer.party == *party)?;
+            Some((place, peer))
+        })?;
+        let key = HelloKey::from_bytes(*peer.second.expose());
+        (self.channels == Channels::Provisioned).then_some((place, key))
     }
 
     /// What the provisioned keys of the peers are, place by place; zeros where there is none.
@@ -279,7 +288,8 @@ impl KeyPage {
     /// # Errors
     /// [`PeerError`].
     pub fn provision(&mut self, party: Party, key: Key) -> Result<(), PeerError> {
-        self.put(Channels::Provisioned, Peer { party, first: key, second: no_key() })
+        let second = Key::from_bytes(*HelloKey::of(&key).expose());
+        self.put(Channels::Provisioned, Peer { party, first: key, second })
     }
 
     fn put(&mut self, channels: Channels, peer: Peer) -> Result<(), PeerError> {
@@ -374,7 +384,7 @@ impl KeyPage {
             let party = fields.party(role)?;
             let peer = Peer { party, first: fields.key()?, second: fields.key()? };
             let known = page.peers().any(|known| *known == party);
-            if known || (channels == Channels::Static) == all_zero(peer.second.expose()) {
+            if known || all_zero(peer.second.expose()) {
                 return None;
             }
             *page.peers.get_mut(index)? = Some(peer);

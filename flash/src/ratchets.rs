@@ -14,7 +14,8 @@
 use core::fmt;
 
 use embedded_storage_async::nor_flash::NorFlash;
-use sharelet_channel::{ConnectionKey, Party, RATCHET_BYTES, Ratchet};
+use sharelet_channel::{ConnectionKey, Party, advance_key};
+use sharelet_core::Key;
 use zeroize::Zeroizing;
 
 use crate::error::StoreError;
@@ -42,13 +43,16 @@ pub struct Ratchets<F> {
 
 /// The keys of one step, of which each is spent by one connection.
 pub struct Step {
-    keys: [Option<ConnectionKey>; MAX_PEERS],
+    number: u64,
+    keys: [Option<Key>; MAX_PEERS],
 }
 
 impl Step {
     /// The key for connecting to a peer of the page; it is there once.
     pub fn take(&mut self, page: &KeyPage, peer: &Party) -> Option<ConnectionKey> {
-        self.keys.get_mut(page.place_of(peer)?)?.take()
+        let (place, hello) = page.hello_of(peer)?;
+        let key = self.keys.get_mut(place)?.take()?;
+        Some(ConnectionKey::new(self.number, key, hello))
     }
 }
 
@@ -129,15 +133,11 @@ fn first_keys(page: &KeyPage) -> Keys {
 fn advance(number: u64, keys: &Keys) -> Result<(u64, Keys, Step), StoreError> {
     let next = number.checked_add(1).ok_or(StoreError::Exhausted)?;
     let mut left = no_keys();
-    let mut step = Step { keys: [const { None }; MAX_PEERS] };
+    let mut step = Step { number, keys: [const { None }; MAX_PEERS] };
     let places = keys.as_chunks::<KEY_BYTES>().0.iter().zip(left.as_chunks_mut::<KEY_BYTES>().0);
     for ((key, left), connection) in places.zip(&mut step.keys) {
-        let mut bytes = Zeroizing::new([0; RATCHET_BYTES]);
-        let from = number.to_le_bytes();
-        bytes.iter_mut().zip(from.iter().chain(key)).for_each(|(to, from)| *to = *from);
-        let (key, ratchet) = Ratchet::from_bytes(&bytes).advance();
-        let ratchet = Zeroizing::new(ratchet.expose());
-        left.iter_mut().zip(ratchet.iter().skip(8)).for_each(|(to, from)| *to = *from);
+        let (next, key) = advance_key(&Key::from_bytes(*key));
+        left.clone_from(next.expose());
         *connection = Some(key);
     }
     Ok((next, left, step))

@@ -100,7 +100,7 @@ fn noise_ends_with_a_name() {
         rng.fill_bytes(&mut noise);
         if round % 2 == 0 {
             // Past the magic and the version.
-            noise.iter_mut().zip(b"SLTC\x01\x00").for_each(|(to, from)| *to = *from);
+            noise.iter_mut().zip(b"SLTC\x02\x00").for_each(|(to, from)| *to = *from);
         }
         let mut far_rng = world::fixed(63);
         let mut script = Pipe::script(&noise);

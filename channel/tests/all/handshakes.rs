@@ -164,7 +164,7 @@ fn another_version_is_refused() {
         let ends = world.connect_over(way, Fault::Flip(4, 3), Fault::None);
         assert_eq!(
             errors(ends),
-            (Some(Error::Refused(Reason::Version)), Some(Error::Version { theirs: 2 }))
+            (Some(Error::Refused(Reason::Version)), Some(Error::Version { theirs: 1 }))
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Known answers: a session of each pattern, byte for byte, in `tests/vectors/channel-v1/`; `bad_*`
+//! Known answers: a session of each pattern, byte for byte, in `tests/vectors/channel-v2/`; `bad_*`
 //! files must fail as they say.
 //!
 //! `UPDATE_VECTORS=1` writes them anew, which is right only together with a new version.
@@ -173,7 +173,7 @@ fn bad_sessions_fail_as_they_say() {
     // From the initiator: hello of 40 bytes, message of 48, confirmation of 18, records.
     for (name, bytes, error) in [
         ("bad_hello_magic", with(3, b'D'), Error::NotAChannel),
-        ("bad_hello_version", with(4, 2), Error::Version { theirs: 2 }),
+        ("bad_hello_version", with(4, 3), Error::Version { theirs: 3 }),
         ("bad_hello_pattern", with(6, 4), Error::Malformed),
         ("bad_hello_role", with(7, 9), Error::Malformed),
         ("bad_hello_name", with(8, b'/'), Error::Malformed),
@@ -193,6 +193,13 @@ fn bad_sessions_fail_as_they_say() {
         let bytes = check(name, &format!("error: {error:?}\nfrom the initiator"), &bytes);
         assert_eq!(run(answer(Pipe::script(&bytes))), Err(error), "{name}");
     }
+    // A hello that is another's than the holder's of the provisioned key.
+    let (mut hello, _) = session(Way::Psk);
+    hello[32] ^= 1;
+    let error = Error::Authentication;
+    let bytes =
+        check("bad_psk_hello_tag", &format!("error: {error:?}\nfrom the initiator"), &hello);
+    assert_eq!(run(answer(Pipe::script(&bytes))), Err(error));
     // From the responder: 0 or a reason, message of 48 bytes, records.
     let mut tag = down.clone();
     tag[48] ^= 1;

@@ -46,6 +46,8 @@ pub struct Known {
     pub resumptions: HashMap<Party, Resumption>,
     pub ratchets: HashMap<Party, [u8; RATCHET_BYTES]>,
     pub disk_full: bool,
+    /// How often a ratchet was stored.
+    pub stored: usize,
     /// Names that were looked up.
     pub asked: Vec<Party>,
 }
@@ -80,6 +82,7 @@ impl Pins for Known {
             return Err(NotStored);
         }
         self.ratchets.insert(*peer, ratchet.expose());
+        self.stored += 1;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! A page comes back whole or not at all.
 
-use sharelet_channel::{Party, Role};
+use sharelet_channel::{Party, Ratchet, Role};
 #[cfg(feature = "x25519")]
 use sharelet_channel::{Pin, PublicKey, StaticKey};
 use sharelet_core::Key;
@@ -82,7 +82,7 @@ fn a_provisioned_page_has_its_ratchets() {
     for (server, byte) in servers().into_iter().zip([0x80, 0x90]) {
         assert_eq!(page.peer_of(server.role), Some(&server));
         let ratchet = page.ratchet(&server).unwrap().expose();
-        assert_eq!((&ratchet[..8], &ratchet[8..]), (&[0; 8][..], &[byte; 32][..]));
+        assert_eq!(ratchet, Ratchet::new(Key::from_bytes([byte; 32])).expose());
         #[cfg(feature = "x25519")]
         assert!(page.pin(&server).is_none());
     }
@@ -120,7 +120,7 @@ fn peers_have_their_places() {
     assert_eq!(page.provision(more[1], Key::from_bytes([2; 32])), Err(PeerError::Full));
     // In place of its own, and of one that was removed.
     page.provision(more[0], Key::from_bytes([3; 32])).unwrap();
-    assert_eq!(page.ratchet(&more[0]).unwrap().expose()[8..], [3; 32]);
+    assert_eq!(page.ratchet(&more[0]).unwrap().expose()[8..40], [3; 32]);
     page.remove(&servers()[0]);
     page.provision(more[1], Key::from_bytes([2; 32])).unwrap();
     let read = KeyPage::parse(&page.to_bytes()).unwrap();
@@ -176,7 +176,7 @@ fn fields_that_make_no_sense_are_refused() {
             ("spare bytes", 379, &[1]),
         ];
         cases.extend(if provisioned {
-            [("a static key", 56, &[1][..]), ("a pairing", 152, &[1])]
+            [("a static key", 56, &[1][..]), ("no key of hellos", 152, &[0; 32])]
         } else {
             [("no static key", 56, &[0; 32][..]), ("no pairing", 152, &[0; 32])]
         });
@@ -198,8 +198,10 @@ fn erased_and_older_pages_say_so() {
         assert_eq!(KeyPage::parse(&[byte; PAGE_BYTES]).err(), Some(PageError::Missing));
     }
     let mut old = [0xFF; PAGE_BYTES];
-    old[..8].copy_from_slice(b"SLTK\x01\0\0\0");
-    assert_eq!(KeyPage::parse(&old).err(), Some(PageError::Version { found: 1 }));
+    for found in [1, 2] {
+        old[..8].copy_from_slice(&[b'S', b'L', b'T', b'K', found, 0, 0, 0]);
+        assert_eq!(KeyPage::parse(&old).err(), Some(PageError::Version { found }));
+    }
 }
 
 #[test]
@@ -223,7 +225,7 @@ fn the_layout_is_that_of_the_table() {
     let bytes = page.to_bytes();
     let pin = page.pin(&host()).unwrap();
     let mut expected = [
-        &b"SLTK\x02\x01\x01\0pump-07\0\0\0\0\0\0\0\0\0"[..],
+        &b"SLTK\x03\x01\x01\0pump-07\0\0\0\0\0\0\0\0\0"[..],
         &[0x77; 32],
         &[0x11; 32],
         &[5, 0, 0, 0, 0, 0, 0, 0],

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sharelet_channel::{
-    Identity, NotStored, Party, Pin, Pins, PublicKey, Ratchet, Resumption, ResumptionId, Role,
+    Identity, KeyName, NotStored, Party, Pin, Pins, PublicKey, Ratchet, Resumption, ResumptionId,
+    Role,
 };
 use sharelet_core::DeviceId;
 
@@ -20,7 +21,10 @@ pub trait Peers: Send + Sync {
     /// How a peer is paired, if it is: asked often, for every connection that is open.
     fn pairing(&self, peer: &Party) -> Option<Pairing> {
         let of_pin = self.pin(peer).map(|pin| Pairing::Static(pin.public));
-        of_pin.or_else(|| Some(Pairing::Provisioned(self.ratchet(peer)?.step())))
+        of_pin.or_else(|| {
+            let ratchet = self.ratchet(peer)?;
+            Some(Pairing::Provisioned { key: ratchet.key_name(), step: ratchet.step() })
+        })
     }
 
     /// The ratchet of a peer, if it is paired by a provisioned key.
@@ -28,11 +32,11 @@ pub trait Peers: Send + Sync {
         None
     }
 
-    /// Stores a ratchet that has moved on, in place of one that is behind it; returns when that
-    /// survives a power cut.
+    /// Stores a ratchet that has moved on, in place of one of the same key that is behind it;
+    /// returns when that survives a power cut.
     ///
     /// # Errors
-    /// [`NotStored`] if that cannot be promised, or the stored one is not behind it.
+    /// [`NotStored`] if that cannot be promised, or the stored one is none such.
     fn advanced(&self, _peer: &Party, _ratchet: Ratchet) -> Result<(), NotStored> {
         Err(NotStored)
     }
@@ -43,18 +47,25 @@ pub trait Peers: Send + Sync {
 pub enum Pairing {
     /// By a static key.
     Static(PublicKey),
-    /// By a provisioned key, which has moved on so many steps.
-    Provisioned(u64),
+    /// By a provisioned key.
+    Provisioned {
+        /// Its name.
+        key: KeyName,
+        /// How many steps it has moved on.
+        step: u64,
+    },
 }
 
 impl Pairing {
-    /// Whether this is what `then` has become: the same key, or a later step. A key that was
-    /// provisioned anew begins with its first step.
+    /// Whether this is what `then` has become: the same key, and no earlier step.
     #[must_use]
     pub fn follows(&self, then: &Self) -> bool {
         match (then, self) {
             (Self::Static(then), Self::Static(now)) => then == now,
-            (Self::Provisioned(then), Self::Provisioned(now)) => now >= then,
+            (
+                Self::Provisioned { key: before, step: then },
+                Self::Provisioned { key, step: now },
+            ) => key == before && now >= then,
             _ => false,
         }
     }

@@ -42,7 +42,7 @@ const ATTACKS: [(&str, &[&str]); 9] = [
         ],
     ),
     ("copied_device", &["attacks::of_two_devices_with_one_key_the_one_behind_is_refused"]),
-    ("counter_lost", &["attacks::a_device_without_its_counter_asks_for_nothing"]),
+    ("counter_lost", &["attacks::a_counter_that_is_lost_is_not_begun_anew"]),
     ("another_key", &["attacks::a_dealer_does_not_pass_for_its_device"]),
 ];
 

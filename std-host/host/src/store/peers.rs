@@ -217,8 +217,12 @@ impl Peers for PeersFolder {
             self.complain(peer, error);
             NotStored
         })?;
-        // Two connections may have begun at the same step: one of them goes on.
-        let behind = self.ratchet(peer).is_some_and(|stored| stored.step() < ratchet.step());
+        // Two connections may have begun at the same step: one of them goes on. And one may have
+        // begun with a key that was since provisioned anew: none of them goes on.
+        let is_behind = |stored: Ratchet| {
+            stored.key_name() == ratchet.key_name() && stored.step() < ratchet.step()
+        };
+        let behind = self.ratchet(peer).is_some_and(is_behind);
         if !behind {
             return Err(NotStored);
         }
@@ -281,6 +285,14 @@ mod tests {
         assert_eq!(peers.advanced(&device(), other), Err(NotStored));
         assert_eq!(peers.ratchet(&device()).map(|ratchet| ratchet.step()), Some(1));
         assert_eq!(peers.advanced(&device(), first()), Err(NotStored));
+        // A key that was provisioned anew is not replaced by what comes of the one before.
+        let (last, new) = (next(), Ratchet::new(Key::from_bytes([8; 32])));
+        let name = new.key_name();
+        peers.put(&device(), &Paired::Provisioned(new)).expect("saves");
+        assert_eq!(peers.advanced(&device(), last), Err(NotStored));
+        let stored = peers.ratchet(&device()).expect("is paired");
+        assert_eq!((stored.key_name(), stored.step()), (name, 0));
+        peers.put(&device(), &Paired::Provisioned(first())).expect("saves");
         // A peer that was forgotten does not come back by a connection that had begun.
         let last = next();
         peers.remove(&device()).expect("removes");

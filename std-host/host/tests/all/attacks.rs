@@ -315,7 +315,7 @@ async fn a_counter_that_goes_back_is_refused() {
 
 /// A second run without its counter: what opens it for a device refuses, and begins none anew.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_without_its_counter_asks_for_nothing() {
+async fn a_counter_that_is_lost_is_not_begun_anew() {
     let mut sealed = Sealed::new().await;
     let host = sealed.host(hall(1)).await;
     sealed.infers(hall(1), &host.address).await;

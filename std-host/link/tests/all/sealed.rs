@@ -211,7 +211,7 @@ async fn strangers_are_told_so_in_time() {
     let address = listen(&host, limits).await;
     for (bytes, reason) in [
         (&b""[..], Some(Reason::TooSlow)),
-        (b"SLTC\x01\x00\x01", Some(Reason::TooSlow)),
+        (b"SLTC\x02\x00\x01", Some(Reason::TooSlow)),
         (b"SLTC\x09\x00", Some(Reason::Version)),
         (b"GET / HTTP/1.0\r\n\r\n", None),
     ] {
