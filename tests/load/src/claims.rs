@@ -100,6 +100,18 @@ fn start(program: &Path, url: &str, folder: &Path, host: usize) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("starts")
 }
 
+/// Hosts that run, and end with this value, also where something is wrong.
+struct Hosts(Vec<Child>);
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        for host in &mut self.0 {
+            let _ = host.kill();
+            let _ = host.wait();
+        }
+    }
+}
+
 /// Runs hosts and kills them; `None` where there is no server.
 ///
 /// # Panics
@@ -114,13 +126,13 @@ pub fn run(program: &Path, settings: &Settings) -> Option<Vec<Figure>> {
     let (url, access) = (server.url(), Access::new(&server.url()).expect("an address"));
     make(&access, &own, Room::default()).expect("makes a store");
     let begun = Instant::now();
-    let mut running: Vec<Child> =
-        (0..hosts).map(|host| start(program, &url, folder.path(), host)).collect();
+    let mut running =
+        Hosts((0..hosts).map(|host| start(program, &url, folder.path(), host)).collect());
     let count = || {
         let bytes = |host| fs::metadata(claimed(folder.path(), host)).map_or(0, |file| file.len());
         (0..hosts).map(bytes).sum::<u64>() / LINE_BYTES
     };
-    let until = |wanted: u64, running: &mut Vec<Child>| {
+    let until = |wanted: u64, running: &mut Hosts| {
         let (mut last, mut seen) = (0, Instant::now());
         while last < wanted {
             let now = count();
@@ -128,7 +140,7 @@ pub fn run(program: &Path, settings: &Settings) -> Option<Vec<Figure>> {
                 (last, seen) = (now, Instant::now());
             }
             assert!(seen.elapsed() < STALLED, "only {now} of {wanted} numbers are claimed");
-            for (host, child) in running.iter_mut().enumerate() {
+            for (host, child) in running.0.iter_mut().enumerate() {
                 assert!(child.try_wait().expect("asks").is_none(), "host {host} has ended");
             }
             std::thread::sleep(LOOK_EVERY);
@@ -139,7 +151,7 @@ pub fn run(program: &Path, settings: &Settings) -> Option<Vec<Figure>> {
         // Somewhere within a claim.
         std::thread::sleep(Duration::from_micros(rng.next() % 3000));
         let victim = rng.below(hosts + hosts.div_ceil(3));
-        match running.get_mut(victim) {
+        match running.0.get_mut(victim) {
             Some(host) => {
                 host.kill().expect("kills");
                 host.wait().expect("ends");
@@ -153,10 +165,7 @@ pub fn run(program: &Path, settings: &Settings) -> Option<Vec<Figure>> {
     }
     until(numbers, &mut running);
     let seconds = begun.elapsed().as_secs().max(1);
-    for mut host in running {
-        host.kill().expect("kills");
-        host.wait().expect("ends");
-    }
+    drop(running);
     let state = folder.path().join("state-of-none");
     let store = Nats::open(&access, &own, Some(&state)).expect("opens");
     Some(figures(&HostStore::shared(Arc::new(store)), folder.path(), settings, seconds))
