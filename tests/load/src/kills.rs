@@ -6,16 +6,20 @@
 //! past every number that anybody has seen in use.
 
 mod asked;
+mod made;
 mod outcome;
 mod seen;
 mod service;
 mod trained;
+mod uploaded;
 
 use sharelet_testkit::Rng;
 
 use asked::Asked;
+use made::Made;
 pub use outcome::Outcome;
 use trained::Trained;
+use uploaded::Uploaded;
 
 /// Moments that are drawn for a kill, at most.
 const MOMENTS: u32 = 50;
@@ -30,20 +34,27 @@ pub struct Settings {
 }
 
 /// Kills programs of `binary` in turn: dealer, host and device; dealer, server 1, server 0 and data
-/// party; dealer, server 1 and server 0 of a training run.
+/// party; dealer, server 1 and server 0 of a training run; host and device that prepare with each
+/// other; server 0, server 1 and the owner of an upload; whoever makes keys for a device.
 #[must_use]
 pub fn run(binary: &str, settings: &Settings) -> Outcome {
     let (mut rng, mut outcome) = (Rng(settings.seed), Outcome::default());
     let mut host = Asked::of_host(binary, settings.seed);
     let mut servers = Asked::of_servers(binary, settings.seed);
     let mut trained = Trained::new(binary);
+    let mut two = Asked::of_two(binary, settings.seed);
+    let mut uploaded = Uploaded::new(binary);
+    let mut made = Made::new(binary);
     for point in 0..settings.points {
         // Whoever was done before is no point: another moment is drawn.
         let mut moments = 0;
-        while !match point % 10 {
+        while !match point % 16 {
             turn @ 0..3 => host.point(turn, &mut rng, &mut outcome),
             turn @ 3..7 => servers.point(turn - 3, &mut rng, &mut outcome),
-            turn => trained.point(turn - 7, &mut rng, &mut outcome),
+            turn @ 7..10 => trained.point(turn - 7, &mut rng, &mut outcome),
+            turn @ 10..12 => two.point(turn - 10, &mut rng, &mut outcome),
+            turn @ 12..15 => uploaded.point(turn - 12, &mut rng, &mut outcome),
+            _ => made.point(&mut rng, &mut outcome),
         } {
             moments += 1;
             assert!(moments < MOMENTS, "point {point}: whoever is to be killed is always done");
@@ -52,6 +63,7 @@ pub fn run(binary: &str, settings: &Settings) -> Outcome {
     }
     host.end(&mut outcome);
     servers.end(&mut outcome);
+    two.end(&mut outcome);
     trained.end(&mut outcome);
     outcome
 }

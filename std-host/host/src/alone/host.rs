@@ -611,6 +611,7 @@ impl Host {
     ) -> Result<(), AloneError> {
         let store = session.store.as_mut().ok_or(AloneError::Refused(Refusal::NoStore))?;
         let bytes = tokio::task::block_in_place(|| store.spend(index))?;
+        tracing::debug!("{} spends half {index}", session.device);
         let half = Half::from_bytes(Party::P1, session.served.task(), &bytes);
         let half = half.ok_or(AloneError::Refused(Refusal::NotPrepared))?;
         taken.put(ticket, half);
@@ -633,6 +634,7 @@ impl Host {
             (None, None) => session.halves.pop_front(),
             (Some(index), Some(store)) => {
                 let bytes = store.spend(index)?;
+                tracing::debug!("{} spends half {index}", session.device);
                 Half::from_bytes(Party::P1, task, &bytes)
             }
             _ => None,

@@ -1,4 +1,5 @@
-//! A device that asks a host, or a data party that asks two servers, while one of all is killed.
+//! A device that asks a host, also one that prepares with it, or a data party that asks two
+//! servers, while one of all is killed.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -23,6 +24,10 @@ const READINGS: usize = 6;
 const STARTS: usize = 6;
 const POLL: Duration = Duration::from_micros(200);
 
+/// Whose sessions are dealt, and the folder of the state that takes them; nobody's, where two
+/// prepare with each other.
+type DealtTo = Option<(&'static str, &'static str)>;
+
 /// One set of programs, for many points: numbers go on.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -30,8 +35,7 @@ pub(super) struct Asked {
     services: Vec<Service>,
     /// The command of the device, but for its report.
     ask: String,
-    /// Whose sessions are dealt, and the folder of the state that takes them.
-    dealt_to: (&'static str, &'static str),
+    dealt_to: DealtTo,
     twin: Vec<String>,
     seen: Seen,
     reports: usize,
@@ -42,7 +46,7 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn of_host(binary: &str, seed: u64) -> Self {
-        let room = room(binary, seed);
+        let room = room(binary, seed, 0);
         room.works("provision pump --state dealer");
         let dealer = Service::start(&room, "dealer", "dealer -v --state dealer".to_owned());
         let line = format!(
@@ -52,11 +56,11 @@ impl Asked {
         );
         let host = Service::start(&room, "host", line);
         let ask = format!("device --key pump.key --inputs readings.npy --host {}", host.address());
-        Self::new(room, vec![dealer, host], ask, ("pump", "host"))
+        Self::new(room, vec![dealer, host], ask, Some(("pump", "host")))
     }
 
     pub(super) fn of_servers(binary: &str, seed: u64) -> Self {
-        let room = room(binary, seed);
+        let room = room(binary, seed, 0);
         room.works("provision server-0 --role server-0 --state dealer");
         room.works("provision pump --role data-party");
         room.works("task model.slt -o task.bin");
@@ -76,15 +80,25 @@ impl Asked {
             server_0.address(),
             server_1.address()
         );
-        Self::new(room, vec![dealer, server_1, server_0], ask, ("server-0", "server-1"))
+        let dealt_to = Some(("server-0", "server-1"));
+        Self::new(room, vec![dealer, server_1, server_0], ask, dealt_to)
     }
 
-    fn new(
-        room: Programs,
-        services: Vec<Service>,
-        ask: String,
-        dealt_to: (&'static str, &'static str),
-    ) -> Self {
+    /// A device and a host that prepare with each other, and have stores that are filled while they
+    /// are spent.
+    pub(super) fn of_two(binary: &str, seed: u64) -> Self {
+        // Weights that oblivious transfers are quick with.
+        let room = room(binary, seed, 16);
+        let line = "host -v model.slt --state host --prepare ot --keep".to_owned();
+        let host = Service::start(&room, "host of stores", line);
+        let ask = format!(
+            "device --prepare ot --state pump --inputs readings.npy --store --fill 8 --host {}",
+            host.address()
+        );
+        Self::new(room, vec![host], ask, None)
+    }
+
+    fn new(room: Programs, services: Vec<Service>, ask: String, dealt_to: DealtTo) -> Self {
         let twin = room.works("twin model.slt --inputs readings.npy").out;
         let twin = twin.lines().map(str::to_owned).collect();
         let (seen, reports) = (Seen::default(), 0);
@@ -129,7 +143,11 @@ impl Asked {
         self.report_text().lines().count()
     }
 
+    /// Sessions that were not dealt have numbers for each connection alone.
     fn take_report(&mut self) {
+        if self.dealt_to.is_none() {
+            return;
+        }
         let text = self.report_text();
         self.seen.report(&text);
     }
@@ -223,7 +241,8 @@ impl Asked {
 
     /// Whether the state of whoever was killed is past every number that was seen.
     fn look(&mut self, turn: usize, place: &str, outcome: &mut Outcome) {
-        let (device, folder) = self.dealt_to;
+        // Halves that are spent twice are seen in the log.
+        let Some((device, folder)) = self.dealt_to else { return };
         let room = &self.room;
         let counter = |name: &str| {
             let [counter, key] = ["counter", "key"].map(|end| room.path(&format!("{name}.{end}")));
@@ -275,10 +294,13 @@ impl Asked {
     }
 }
 
-/// A folder with a model and readings.
-fn room(binary: &str, seed: u64) -> Programs {
+/// A folder with a model, whose weights are so many bits shorter than a word, and readings.
+fn room(binary: &str, seed: u64, shorter_bits: u32) -> Programs {
     let (room, mut rng) = (Programs::new(binary), rng(seed));
-    let model = random_model(&[6, 40, 5], &mut rng);
+    let mut model = random_model(&[6, 40, 5], &mut rng);
+    for weight in model.weights.iter_mut().flatten() {
+        *weight = (weight.cast_signed() >> shorter_bits).cast_unsigned();
+    }
     model.save(&room.path("model.slt")).expect("saves");
     let readings = random_readings(&model, READINGS, &mut rng);
     readings.save_npy(&room.path("readings.npy")).expect("saves");

@@ -40,7 +40,10 @@ impl Seen {
     /// Takes in the log of a program, which is whole: the program has ended.
     pub(super) fn log(&mut self, program: &str, text: &str) {
         for line in text.lines() {
-            if line.contains(" evaluated ") {
+            if line.contains(" spends half ") {
+                let half = after(line, " spends half ").unwrap_or_default();
+                self.once(format!("half {half} of a store, spent by {program}"));
+            } else if line.contains(" evaluated ") {
                 let (query, session) = (after(line, "query="), after(line, "session="));
                 if let Some(session) = session.and_then(|session| session.parse().ok()) {
                     self.once(format!("session {session}, evaluated by {program}"));
