@@ -1,5 +1,7 @@
 //! `sharelet doctor`: looks a deployment over, and says what is wrong with it and what to do.
 
+mod kept;
+
 use core::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -9,21 +11,15 @@ use clap::Args;
 
 use super::common::{CONNECT, counter_of, output, runtime};
 use super::monitor::address_of;
+use super::store::LookedAtArgs;
 use super::units::parse_endpoint;
-use sharelet_core::session::wire;
-use sharelet_host::dealer::wire as dealer_wire;
-use sharelet_host::server::{shared, training};
+use super::versions::versions;
 use sharelet_host::store::StoreError;
 use sharelet_host::store::counter::FileCounter;
-use sharelet_host::store::dealer::{self, DealerStore};
-use sharelet_host::store::host::{self, HostStore};
 use sharelet_host::store::identity::{Own, peers_of};
 use sharelet_host::store::peers::folder_of;
-use sharelet_host::store::witness;
-use sharelet_host::upload;
 use sharelet_link::monitor::{self, DeviceFigures};
 use sharelet_link::{Keyring, Peers as _, Role, Route, tcp};
-use sharelet_model::FILE_VERSION;
 
 const EXAMPLES: &str = include_str!("examples/doctor.txt");
 
@@ -37,14 +33,19 @@ pub struct DoctorArgs {
     /// A key of sessions, and its counter.
     #[arg(long, value_name = "FILE")]
     pub key: Vec<PathBuf>,
-    /// A state directory of a dealer, host or server 1. The program must be stopped for a look
-    /// inside.
+    /// A state directory of a dealer, host or server 1, or of two that prepare with each other. The
+    /// program must be stopped for a look inside.
     #[arg(long, value_name = "DIR")]
     pub state: Vec<PathBuf>,
     /// Where a host, dealer or server that runs tells its figures: what was given to its
     /// `--monitor`.
     #[arg(long, value_name = "[ADDRESS:]PORT")]
     pub monitor: Vec<String>,
+    /// A model, or a folder of models.
+    #[arg(long, value_name = "PATH")]
+    pub models: Vec<PathBuf>,
+    #[command(flatten)]
+    store: LookedAtArgs,
     /// A peer that is to be reached.
     #[arg(long, value_name = "ROLE=ADDRESS", value_parser = parse_peer, requires = "id")]
     pub reach: Vec<(Role, String)>,
@@ -132,43 +133,6 @@ impl Findings {
         }
     }
 
-    fn state(&mut self, path: &Path) -> Result<()> {
-        let shown = path.display();
-        let is_there = |record: &str| path.join(record).exists();
-        let looked = if is_there(dealer::RECORD) {
-            DealerStore::open(path).and_then(|store| {
-                let (keys, models) = (store.device_count()?, store.model_count()?);
-                let keys = format!("keys of {keys} devices and {models} masked models");
-                Ok(format!("{shown}: a dealer with {keys}"))
-            })
-        } else if is_there(host::RECORD) {
-            HostStore::open(path).and_then(|store| {
-                let stock = store.stock()?;
-                let sessions: usize = stock.iter().map(|(_, sessions)| sessions).sum();
-                let (devices, none) = (stock.len(), stock.iter().filter(|(_, n)| *n == 0).count());
-                Ok(format!(
-                    "{shown}: a host with {sessions} sessions ready for {devices} devices, none \
-                     for {none} of them"
-                ))
-            })
-        } else if is_there(witness::RECORD) {
-            let seen = "what this machine has seen of a store; see `sharelet store show`";
-            return self.good(format!("{shown}: {seen}"));
-        } else {
-            return self.wrong(format!("{shown}: no state of a dealer, host or server 1"));
-        };
-        match looked {
-            Ok(looked) => {
-                self.good(looked)?;
-                self.privacy(path)
-            }
-            Err(StoreError::Locked { .. }) => {
-                self.good(format!("{shown}: in use by a program that runs"))
-            }
-            Err(error) => self.wrong(error),
-        }
-    }
-
     /// A program that runs: whether it is ready, and who has nothing in stock.
     async fn monitor(&mut self, wanted: &str) -> Result<()> {
         let address = address_of(wanted);
@@ -178,6 +142,12 @@ impl Findings {
         };
         if !ready {
             return self.wrong(format!("{address}: not ready: {}", why.trim()));
+        }
+        let (told, theirs) = monitor::ask(&address, "/versions").await?;
+        let (theirs, own) = (theirs.trim(), versions());
+        if !told || theirs != own {
+            let theirs = if told { theirs } else { "an older sharelet" };
+            self.wrong(format!("{address}: runs {theirs}, and not as this program; update one"))?;
         }
         let (_, devices) = monitor::ask(&address, "/devices").await?;
         let devices: Vec<DeviceFigures> = serde_json::from_str(&devices)?;
@@ -202,30 +172,15 @@ impl Findings {
     }
 }
 
-/// What both ends of a link must have the same of, and whoever reads a model.
-fn versions() -> String {
-    format!(
-        "sharelet {}: channels of version {}, sessions {}, dealing {}, training {}, shared models \
-         {}, uploads {}; model files {}",
-        env!("CARGO_PKG_VERSION"),
-        sharelet_channel::VERSION,
-        wire::VERSION,
-        dealer_wire::VERSION,
-        training::wire::VERSION,
-        shared::wire::VERSION,
-        upload::wire::VERSION,
-        FILE_VERSION,
-    )
-}
-
 /// Looks at everything that is named.
 ///
 /// # Errors
 /// Something is wrong, or nothing was named.
 pub fn run(args: &DoctorArgs) -> Result<()> {
-    let DoctorArgs { id, key, state, monitor, reach } = args;
-    if id.is_none() && key.is_empty() && state.is_empty() && monitor.is_empty() {
-        bail!("nothing to look at; name an --id, a --key, a --state or a --monitor");
+    let DoctorArgs { id, key, state, monitor, models, store, reach } = args;
+    let named = [key, state, models].iter().any(|paths| !paths.is_empty());
+    if id.is_none() && !named && monitor.is_empty() {
+        bail!("nothing to look at; name an --id, --key, --state, --models or --monitor");
     }
     let mut findings = Findings::default();
     findings.good(versions())?;
@@ -234,6 +189,8 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
     }
     key.iter().try_for_each(|key| findings.key(key))?;
     state.iter().try_for_each(|state| findings.state(state))?;
+    models.iter().try_for_each(|models| findings.models(models))?;
+    findings.store(store, id.as_deref())?;
     if !monitor.is_empty() {
         runtime()?.block_on(async {
             for address in monitor {

@@ -39,6 +39,7 @@ pub mod train;
 pub mod train_plain;
 pub mod twin;
 pub mod units;
+mod versions;
 
 use std::ffi::OsString;
 use std::io::Write as _;

@@ -212,6 +212,42 @@ fn owner(id: &Path) -> Result<Own> {
     Ok(own)
 }
 
+/// A store that is looked at.
+#[derive(Args, Debug, Clone)]
+pub struct LookedAtArgs {
+    /// The store of the host or dealer whose identity this is, beyond this machine.
+    #[arg(long, value_name = "URL", requires = "id")]
+    store: Option<String>,
+    #[command(flatten)]
+    tls: Tls,
+}
+
+impl LookedAtArgs {
+    /// What is in the store of an identity, in a line; `None` if no store is named.
+    ///
+    /// # Errors
+    /// It cannot be reached or used.
+    pub fn summary(&self, id: Option<&Path>) -> Result<Option<String>> {
+        let named = self.store.as_deref().zip(id);
+        named.map(|(url, id)| summary(url, &self.tls, id)).transpose()
+    }
+}
+
+fn summary(url: &str, tls: &Tls, id: &Path) -> Result<String> {
+    let (access, own) = (tls.access(url)?, owner(id)?);
+    let store = Nats::open(&access, &own, None)?;
+    let kept = if own.party.role == Role::Dealer {
+        let (devices, models) = (store.devices()?.len(), store.model_count()?);
+        format!("keys of {devices} devices and {models} masked models")
+    } else {
+        let stock = store.stock()?;
+        let sessions: usize = stock.iter().map(|(_, sessions)| sessions).sum();
+        format!("{sessions} sessions ready for {} devices", stock.len())
+    };
+    let spent = store.spenders()?.len();
+    Ok(format!("the store of {} at {access}: {kept}; {spent} have spent numbers", own.party))
+}
+
 /// Makes a store, or shows one.
 ///
 /// # Errors

@@ -44,6 +44,20 @@ impl HostStoreArgs {
     }
 }
 
+/// No store that is looked at.
+#[derive(Args, Debug, Clone)]
+pub struct LookedAtArgs {}
+
+impl LookedAtArgs {
+    /// None.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn summary(&self, _: Option<&Path>) -> Result<Option<String>> {
+        Ok(None)
+    }
+}
+
 /// No dealer's store.
 #[derive(Args, Debug, Clone)]
 pub struct DealerStoreArgs {}

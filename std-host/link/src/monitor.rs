@@ -88,23 +88,27 @@ impl DeviceFigures {
     }
 }
 
-/// The page's address.
+/// The page's address, and what the program is.
 #[derive(Debug)]
-pub struct Monitor(TcpListener);
+pub struct Monitor {
+    listener: TcpListener,
+    versions: Arc<str>,
+}
 
 impl Monitor {
-    /// Listens on `HOST:PORT`; port 0 takes a free one.
+    /// Listens on `HOST:PORT`; port 0 takes a free one. `versions` says what the program speaks,
+    /// for who compares it with another one.
     ///
     /// # Errors
     /// What the system says.
-    pub async fn bind(address: &str) -> io::Result<Self> {
+    pub async fn bind(address: &str, versions: &str) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let local = listener.local_addr()?;
         if !local.ip().is_loopback() {
             tracing::warn!("whoever reaches {local} can read the figures of this service");
         }
         tracing::info!("figures at http://{local}/metrics");
-        Ok(Self(listener))
+        Ok(Self { listener, versions: versions.into() })
     }
 
     /// The address in use.
@@ -112,7 +116,7 @@ impl Monitor {
     /// # Errors
     /// What the system says.
     pub fn local_address(&self) -> io::Result<core::net::SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 
     /// Answers until `stop`.
@@ -121,7 +125,7 @@ impl Monitor {
         loop {
             let free = async {
                 let place = places.clone().acquire_owned().await;
-                (place, self.0.accept().await)
+                (place, self.listener.accept().await)
             };
             let (place, stream) = tokio::select! {
                 () = stop.cancelled() => return,
@@ -135,11 +139,12 @@ impl Monitor {
                 },
             };
             let (watched, stop) = (watched.clone(), stop.clone());
+            let versions = self.versions.clone();
             tokio::spawn(async move {
                 let _place = place;
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    _ = tokio::time::timeout(PATIENCE, answer(stream, watched)) => {}
+                    _ = tokio::time::timeout(PATIENCE, answer(stream, watched, versions)) => {}
                 }
             });
         }
@@ -147,12 +152,12 @@ impl Monitor {
 }
 
 /// Answers the requests of a connection.
-async fn answer(stream: TcpStream, watched: Arc<dyn Watched>) {
+async fn answer(stream: TcpStream, watched: Arc<dyn Watched>, versions: Arc<str>) {
     let service = service_fn(|request: Request<Incoming>| {
-        let watched = watched.clone();
+        let (watched, versions) = (watched.clone(), versions.clone());
         // Who is watched may wait for a disk.
         let answered = tokio::task::spawn_blocking(move || {
-            respond(request.method(), request.uri().path(), &*watched)
+            respond(request.method(), request.uri().path(), &*watched, &versions)
         });
         async {
             let failed = |_| {
@@ -170,7 +175,12 @@ async fn answer(stream: TcpStream, watched: Arc<dyn Watched>) {
     }
 }
 
-fn respond(method: &Method, path: &str, watched: &dyn Watched) -> Response<Full<Bytes>> {
+fn respond(
+    method: &Method,
+    path: &str,
+    watched: &dyn Watched,
+    versions: &str,
+) -> Response<Full<Bytes>> {
     let (status, kind, body) = match (method, path) {
         (&Method::GET | &Method::HEAD, "/metrics") => {
             (StatusCode::OK, OPEN_METRICS, watched.metrics())
@@ -179,13 +189,16 @@ fn respond(method: &Method, path: &str, watched: &dyn Watched) -> Response<Full<
             let devices = serde_json::to_string(&watched.devices()).unwrap_or_default();
             (StatusCode::OK, JSON, devices)
         }
+        (&Method::GET | &Method::HEAD, "/versions") => {
+            (StatusCode::OK, PLAIN, format!("{versions}\n"))
+        }
         (&Method::GET | &Method::HEAD, "/healthz") => (StatusCode::OK, PLAIN, "ok\n".to_owned()),
         (&Method::GET | &Method::HEAD, "/readyz") => match watched.expect_ready() {
             Ok(()) => (StatusCode::OK, PLAIN, "ready\n".to_owned()),
             Err(why) => (StatusCode::SERVICE_UNAVAILABLE, PLAIN, format!("{why}\n")),
         },
         (&Method::GET | &Method::HEAD, _) => {
-            let pages = "there is /metrics, /devices, /healthz and /readyz\n".to_owned();
+            let pages = "there is /metrics, /devices, /versions, /healthz and /readyz\n".to_owned();
             (StatusCode::NOT_FOUND, PLAIN, pages)
         }
         _ => (StatusCode::METHOD_NOT_ALLOWED, PLAIN, "only GET\n".to_owned()),
@@ -259,8 +272,8 @@ mod tests {
     #[tokio::test]
     async fn pages() {
         let watched = Arc::new(Switch(AtomicBool::new(false)));
-        let (monitor, stop) =
-            (Monitor::bind("127.0.0.1:0").await.expect("binds"), CancellationToken::new());
+        let monitor = Monitor::bind("127.0.0.1:0", "version 7").await.expect("binds");
+        let stop = CancellationToken::new();
         let address = monitor.local_address().expect("an address");
         let served = tokio::spawn(monitor.serve(watched.clone(), stop.clone()));
         // Who connects and says nothing takes a place, for a while, and holds up nobody.
@@ -286,6 +299,8 @@ mod tests {
         assert_eq!(asked, (true, "ok\n".to_owned()));
         let asked = ask(&address.to_string(), "/devices").await.expect("answers");
         assert_eq!(asked, (true, "[]".to_owned()));
+        let asked = ask(&address.to_string(), "/versions").await.expect("answers");
+        assert_eq!(asked, (true, "version 7\n".to_owned()));
         drop(silent);
         stop.cancel();
         served.await.expect("ends");

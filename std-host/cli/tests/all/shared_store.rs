@@ -78,6 +78,12 @@ fn a_device_meets_any_host_and_any_dealer() {
     assert!(shown.contains("pump") && shown.contains("sessions ready"), "{shown}");
     let shown = room.works(&format!("store show {} --id dealer.id", nats.url())).out;
     assert!(shown.contains("masked models: 1\n") && shown.contains("has key"), "{shown}");
+    for (id, kept) in [("host", "sessions ready for 1 devices"), ("dealer", "keys of 1 devices")] {
+        let looked = room.works(&format!("doctor --id {id}.id --store {}", nats.url())).out;
+        assert!(looked.contains(kept) && looked.contains("have spent numbers"), "{looked}");
+    }
+    let away = room.refuses("doctor --id host.id --store nats://127.0.0.1:1", 1, "one thing");
+    assert!(away.out.contains("WRONG  "), "{}", away.out);
     let listed = room.works(&format!("devices --id host.id {}", registry(&nats))).out;
     assert!(listed.contains("pump") && listed.contains("has key"), "{listed}");
     // A state directory belongs to one program, and a store to who made it.

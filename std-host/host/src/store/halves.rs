@@ -44,6 +44,8 @@ const ORIGIN_BYTES: usize = 1 + 32 + 32 + 16;
 const SUM_BYTES: usize = 4;
 const HEADER_BYTES: usize = 4 + 2 + ORIGIN_BYTES + 16 + 8 + 4 + 8 + SUM_BYTES;
 const ENDING: &str = "halves";
+/// The file of what was spent, by which a store is known.
+pub const RECORD: &str = "spent";
 /// Most batches of a store: what one party tells the other of them is short.
 pub const MAX_BATCHES: usize = 256;
 
@@ -185,6 +187,36 @@ fn sum(parts: &[&[u8]]) -> [u8; SUM_BYTES] {
     crc.finalize().to_le_bytes()
 }
 
+/// Looks into a store that is there, whosever it is, as a program does that opens it.
+///
+/// # Errors
+/// As [`Halves::open`]; [`HalvesError::Lost`] where there is no record.
+pub fn look(directory: &Path) -> Result<Stock, HalvesError> {
+    let record = directory.join(RECORD);
+    let lost = || HalvesError::Lost { path: record.clone() };
+    let read = |path: &Path| fs::read(path).map_err(FileError::at(path));
+    let bytes = read(&record)?;
+    let mut names = bytes.get(RECORD_MAGIC.len() + 2..).ok_or_else(lost)?;
+    let [party] = take(&mut names);
+    let (pair, model, transfers) = (take(&mut names), take(&mut names), take(&mut names));
+    let origin = Origin { party, pair, model, transfers };
+    // All batches of a store have halves of one length.
+    let entries = fs::read_dir(directory).map_err(FileError::at(directory))?.flatten();
+    let mut paths = entries.map(|entry| entry.path());
+    let batch = paths.find(|path| path.extension().is_some_and(|ending| ending == ENDING));
+    let mut half_bytes = 0;
+    if let Some(path) = batch {
+        let mut header = Vec::new();
+        let file = File::open(&path).map_err(FileError::at(&path))?;
+        file.take(HEADER_BYTES as u64).read_to_end(&mut header).map_err(FileError::at(&path))?;
+        let damaged = || HalvesError::Damaged { path: path.clone(), what: "it is cut" };
+        let (mut rest, _) =
+            header.split_last_chunk::<{ 8 + SUM_BYTES }>().ok_or_else(damaged)?.1.split_at(8);
+        half_bytes = usize::try_from(u64::from_le_bytes(take(&mut rest))).map_err(|_| damaged())?;
+    }
+    Ok(Halves::open(directory, origin, half_bytes)?.stock())
+}
+
 /// What follows magic, version and origin, if the sum at the end is right; and whether it was made
 /// with the transfers that are kept now.
 fn content<'b>(
@@ -288,7 +320,7 @@ impl Halves {
     }
 
     fn record(&self) -> PathBuf {
-        self.directory.join("spent")
+        self.directory.join(RECORD)
     }
 
     fn path(&self, batch: &Batch) -> PathBuf {

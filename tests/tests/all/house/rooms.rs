@@ -262,7 +262,7 @@ blobs: error bridge seal
 store: error bridge access names seal blobs
 
 [std-host/cli/src]
-plot table terminal units:
+plot table terminal units versions:
 chart: plot
 common: units terminal
 answers: common
@@ -271,7 +271,8 @@ explain: answers common
 man reload:
 collect completions: common
 console: answers units common
-monitor settings:
+settings:
+monitor: versions
 models: units common
 top: units common monitor
 store: common
@@ -283,7 +284,7 @@ device: answers terminal units common prepare
 inspect: plot terminal units common
 import: answers common terminal
 open: common
-doctor: units common monitor
+doctor: units common monitor store versions
 keygen pair: units common
 provision: terminal units common pair store
 devices: units common monitor top store provision
