@@ -71,9 +71,17 @@ pub fn run(args: TestArgs) -> Result<()> {
             sources::format(checks);
         }
         let every = args.part == Part::EveryBoard;
-        if wanted(Part::Boards) || every {
-            scope.spawn(move || boards(checks, &program, every));
-        }
+        let has_boards = wanted(Part::Boards) || every;
+        // Valgrind takes one core, when the boards are done: the tests of this PC the other.
+        let has_secrets = wanted(Part::Secrets);
+        scope.spawn(move || {
+            if has_boards {
+                boards(checks, &program, every);
+            }
+            if has_secrets {
+                constant_time::run(checks);
+            }
+        });
         if wanted(Part::Host) {
             // Nobody listens if the boards are not wanted.
             let _ = built.send(host::build(checks));
@@ -82,10 +90,6 @@ pub fn run(args: TestArgs) -> Result<()> {
         }
         if wanted(Part::Host) || args.part == Part::Course {
             course::run(checks);
-        }
-        // Valgrind takes one core: the other lints.
-        if wanted(Part::Secrets) {
-            scope.spawn(|| constant_time::run(checks));
         }
         // The boards' side builds the program if nobody else has.
         drop(built);
