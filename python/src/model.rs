@@ -161,7 +161,9 @@ pub fn import_model(
         }
         let calibration = readings(width, &calibration)?;
         let (mut model, report) = quantise(&chain, &calibration, &options).map_err(input)?;
-        model.labels = labels;
+        if !labels.is_empty() {
+            model.labels = labels;
+        }
         model.validate().map_err(input)?;
         masked::check(&model.network)
             .map_err(|refusal| HostError::Unservable { reason: refusal.to_string() })

@@ -128,12 +128,19 @@ pub fn run(args: ImportArgs) -> Result<(), ImportError> {
         working(format!("choosing scales and gates of {layers} layers on {readings} readings"));
     let (mut model, report) = choose::quantise(&chain, &calibration, &options)?;
     choosing.finish_and_clear();
-    model.labels = args.labels.map_or_else(Vec::new, Labels::names);
+    let of_file = args.labels.is_none() && !model.labels.is_empty();
+    if let Some(labels) = args.labels {
+        model.labels = labels.names();
+    }
     model.validate()?;
     serve(&model)?;
     let mut text = format!("{report}\n");
     for warning in report.warnings() {
         text.push_str(&format!("warning: {warning}\n"));
+    }
+    if of_file {
+        let labels = model.labels.join(", ");
+        text.push_str(&format!("labels of the file: {labels}; --labels names others\n"));
     }
     print(&text).map_err(ImportError::Print)?;
     free()?;

@@ -66,8 +66,8 @@ pub(super) fn counted(chain: &Chain, rows: &[f64], limit: f64) -> (Chain, Vec<St
     building.end();
     let Building { layers, steps, untried, .. } = building;
     let (name, left_off) = (chain.name.clone(), chain.left_off.clone());
-    let scores = chain.scores;
-    (Chain { name, layers, left_off, scores, steps }, untried)
+    let (scores, labels) = (chain.scores, chain.labels.clone());
+    (Chain { name, layers, left_off, scores, labels, steps }, untried)
 }
 
 /// The steps of a layer's values, and their limits: those of its type, and its ReLU.

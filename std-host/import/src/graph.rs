@@ -121,6 +121,8 @@ pub enum Op {
     },
     /// A function of the answer that its recipient can compute, and that must be last.
     Last,
+    /// One such function: values that are divided by the sum of all magnitudes.
+    Shares,
     /// Other dimensions, the same values in the same order: reshape, flatten, squeeze, unsqueeze.
     Reshape {
         /// The dimensions without the batch, where the file states them; -1 is what is left over, 0
@@ -292,6 +294,8 @@ pub struct Graph {
     pub output: ValueId,
     /// Nodes in the order of the file.
     pub nodes: Vec<Node>,
+    /// Names that the file has for the elements of a value: the classes of a classifier.
+    pub labels: HashMap<ValueId, Vec<String>>,
 }
 
 impl Op {
@@ -311,7 +315,7 @@ impl Op {
     #[must_use]
     pub fn is_left_off(&self) -> bool {
         match self {
-            Self::Last | Self::Softmax { .. } => true,
+            Self::Last | Self::Shares | Self::Softmax { .. } => true,
             Self::Function(function) => function.is_left_off(),
             _ => false,
         }
@@ -384,7 +388,8 @@ impl Graph {
     #[must_use]
     pub fn with(&self, nodes: Vec<Node>, output: ValueId) -> Self {
         let (name, input_dims) = (self.name.clone(), self.input_dims.clone());
-        Self { name, input_dims, output, nodes, ..*self }
+        let labels = self.labels.clone();
+        Self { name, input_dims, output, nodes, labels, ..*self }
     }
 
     /// Indices of the nodes that a value depends on, in the order of the file.

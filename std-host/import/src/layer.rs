@@ -68,6 +68,8 @@ pub struct Chain {
     pub left_off: Vec<String>,
     /// The same, if it is one function of all values of the answer.
     pub scores: Option<Scores>,
+    /// Names of the answer's elements that the file has, one for each; or none.
+    pub labels: Vec<String>,
     /// What the results of each layer are rounded to; nothing, or no entry, where they are not.
     pub steps: Vec<Option<Steps>>,
 }

@@ -62,9 +62,8 @@ pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
     // A softmax of several rows is none of all values.
     let is_row = |form: &Form| form.dims().len() == 1 && !form.is_open();
     let is_row = forms.get(&answer.value).is_some_and(is_row);
-    let scores = answer
-        .scores
-        .filter(|scores| is_row || !matches!(scores, Scores::Softmax | Scores::LogSoftmax));
+    let scores =
+        answer.scores.filter(|scores| is_row || matches!(scores, Scores::Sigmoid | Scores::Tanh));
     let skipped = steps.iter().filter_map(|step| step.skip.as_ref()).map(|(from, ..)| *from);
     let carried = skipped.chain(steps.iter().filter_map(|step| step.beside)).collect();
     let vectors = HashMap::new();
@@ -99,7 +98,11 @@ pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
         }
     }
     let name = graph.name.clone();
-    Ok(Chain { name, layers, left_off: answer.left_off, scores, steps })
+    let mut labels = answer.labels;
+    if width != Some(labels.len()) {
+        labels.clear();
+    }
+    Ok(Chain { name, layers, left_off: answer.left_off, scores, labels, steps })
 }
 
 struct Lowering<'g> {

@@ -80,6 +80,7 @@ struct Reader<'a> {
     batched: HashSet<ValueId>,
     /// Weights of cells so far.
     cells_elems: usize,
+    labels: HashMap<ValueId, Vec<String>>,
 }
 
 impl<'a> Reader<'a> {
@@ -119,6 +120,7 @@ impl<'a> Reader<'a> {
             layout: Layout::ChannelsFirst,
             output,
             nodes: self.nodes,
+            labels: self.labels,
         })
     }
 
@@ -228,6 +230,11 @@ impl<'a> Reader<'a> {
             let value = self.fresh();
             self.push(node, &kind, op.take().unwrap_or(Op::Identity), inputs.clone(), value);
             computed = Some(value);
+        }
+        let labels = if node.domain == DOMAIN { onnx_ml::labels(node) } else { Vec::new() };
+        if !labels.is_empty() {
+            let named = computed.or_else(|| Some(self.value(node.output.first()?)));
+            self.labels.extend(named.map(|value| (value, labels)));
         }
         for (index, name) in node.output.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
             let output = self.value(name);

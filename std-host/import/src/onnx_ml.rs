@@ -28,6 +28,7 @@ pub(super) fn read(node: &NodeProto) -> Result<Found, Refused> {
         "LinearClassifier" => classifier(node),
         "SVMRegressor" => Ok((support(node)?, vec![transforms(node)])),
         // Functions of an answer that whoever gets it can compute.
+        "Normalizer" if node.text("norm", "MAX") == "L1" => plain(Op::Shares),
         "Normalizer" | "ZipMap" | "ArrayFeatureExtractor" | "LabelEncoder" => plain(Op::Last),
         "SVMClassifier" => pairs(node),
         kind if kind.starts_with("TreeEnsemble") => Err(TREES.into()),
@@ -76,7 +77,7 @@ fn linear(node: &NodeProto, outputs: usize) -> Result<Op, Refused> {
 }
 
 fn classifier(node: &NodeProto) -> Result<Found, Refused> {
-    let classes = labels(node);
+    let classes = classes(node);
     let coefficients = node.find("coefficients").map_or(0, |values| values.floats.len());
     let rows = node.find("intercepts").map_or(classes, |values| values.floats.len());
     if classes == 0 || coefficients == 0 {
@@ -100,7 +101,7 @@ fn pairs(node: &NodeProto) -> Result<Found, Refused> {
     if node.text("kernel_type", "LINEAR") != "LINEAR" {
         return Err("its kernel is not linear, and no layer here computes it".into());
     }
-    let classes = labels(node);
+    let classes = classes(node);
     let coefficients = node.reals("coefficients").unwrap_or_default();
     let rho = node.reals("rho").unwrap_or_default();
     let votes = vec![node.op_type.clone()];
@@ -144,8 +145,41 @@ fn pairs(node: &NodeProto) -> Result<Found, Refused> {
     Ok((Op::Dense { weights, bias: Some(rho) }, vec![votes.clone(), votes]))
 }
 
+/// The names of a classifier's classes, where they say more than their numbers do: output by
+/// output, and none where one of them cannot be printed.
+pub(super) fn labels(node: &NodeProto) -> Vec<String> {
+    if !matches!(node.op_type.as_str(), "LinearClassifier" | "ZipMap") {
+        return Vec::new();
+    }
+    let of = |name: &str| {
+        let found = node.find(name);
+        let strings = found.map_or(&[][..], |found| &found.strings).iter();
+        let texts = strings.map(|text| String::from_utf8_lossy(text).into_owned());
+        let numbers = found.map_or(&[][..], |found| &found.ints).iter().map(i64::to_string);
+        texts.chain(numbers).collect::<Vec<_>>()
+    };
+    let all = ["classlabels_strings", "classlabels_ints", "classlabels_int64s"].map(of);
+    let labels = all.into_iter().find(|labels| !labels.is_empty()).unwrap_or_default();
+    let is_name = |label: &String| {
+        !label.trim().is_empty() && label.len() <= MAX_LABEL_BYTES && !label.contains(is_unprinted)
+    };
+    let numbered = labels.iter().enumerate().all(|(index, label)| *label == index.to_string());
+    if numbered || !labels.iter().all(is_name) {
+        return Vec::new();
+    }
+    labels
+}
+
+/// Bytes of a class's name, at most.
+const MAX_LABEL_BYTES: usize = 256;
+
+/// What a terminal does not print as it is.
+fn is_unprinted(character: char) -> bool {
+    character.is_control() || character == char::REPLACEMENT_CHARACTER
+}
+
 /// How many classes a node names.
-fn labels(node: &NodeProto) -> usize {
+fn classes(node: &NodeProto) -> usize {
     let count = |name: &str| {
         node.find(name).map_or(0, |labels| labels.ints.len().max(labels.strings.len()))
     };

@@ -105,8 +105,8 @@ pub(super) fn pieced(chain: &Chain, error: f64) -> Result<(Chain, Vec<Pieced>), 
         made.push(Pieced { name, function, knots, values, bound, limits });
     }
     let (name, left_off) = (chain.name.clone(), chain.left_off.clone());
-    let scores = chain.scores;
-    Ok((Chain { name, layers, left_off, scores, steps: Vec::new() }, made))
+    let (scores, labels) = (chain.scores, chain.labels.clone());
+    Ok((Chain { name, layers, left_off, scores, labels, steps: Vec::new() }, made))
 }
 
 /// If layer `index` of a chain gives squares, and the next one alone takes them and adds and

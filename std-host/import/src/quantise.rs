@@ -709,7 +709,7 @@ impl Quantiser<'_> {
             network,
             weights: self.weights,
             biases: self.biases,
-            labels: Vec::new(),
+            labels: chain.labels.clone(),
             scores: chain.scores,
             name: chain.name.clone(),
         };

@@ -112,7 +112,8 @@ impl<'a> File<'a> {
         let name = subgraph.name()?.unwrap_or_default().to_owned();
         let nodes = read.nodes;
         let (input, layout) = (source, Layout::ChannelsLast);
-        Ok(Graph { name, input, input_dims, layout, output, nodes })
+        let labels = HashMap::new();
+        Ok(Graph { name, input, input_dims, layout, output, nodes, labels })
     }
 
     /// The output that is asked for, or the only one; and the input that it depends on.

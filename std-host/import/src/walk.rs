@@ -55,6 +55,8 @@ pub struct Answer {
     pub left_off: Vec<String>,
     /// The same, if it is one function of all values that is known by name.
     pub scores: Option<Scores>,
+    /// The names of its elements, where the file has some.
+    pub labels: Vec<String>,
 }
 
 /// A graph, seen from its values.
@@ -85,8 +87,10 @@ pub fn answer(graph: &Graph) -> Result<Answer, GraphError> {
     }
     left_off.reverse();
     let scores = scores(&left_off);
+    let values = left_off.iter().map(|node| node.output).chain([value]);
+    let labels = values.filter_map(|value| graph.labels.get(&value)).next().cloned();
     let left_off = left_off.into_iter().map(|node| node.op_type.clone()).collect();
-    Ok(Answer { value, left_off, scores })
+    Ok(Answer { value, left_off, scores, labels: labels.unwrap_or_default() })
 }
 
 /// The function of an answer to which these nodes come, but for what picks a class, or names it.
@@ -105,7 +109,18 @@ fn scores(nodes: &[&Node]) -> Option<Scores> {
         }
         Op::Function(Function::Sigmoid) => Scores::Sigmoid,
         Op::Function(Function::Tanh) => Scores::Tanh,
+        // By the words of ONNX's second set.
+        Op::Last if first.op_type == "SOFTMAX" => Scores::Softmax,
+        Op::Last if first.op_type == "LOGISTIC" => Scores::Sigmoid,
         _ => return None,
+    };
+    let (scores, rest) = match (scores, rest.split_first()) {
+        // The sum is one already.
+        (Scores::Softmax, Some((next, rest))) if matches!(next.op, Op::Shares) => (scores, rest),
+        (Scores::Sigmoid, Some((next, rest))) if matches!(next.op, Op::Shares) => {
+            (Scores::OneVsRest, rest)
+        }
+        _ => (scores, rest),
     };
     let picks = |node: &&Node| {
         let name = node.op_type.rsplit('.').next().unwrap_or_default();

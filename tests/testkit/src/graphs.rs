@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, missing_debug_implementations, clippy::type_complexity)]
 
+use std::collections::HashMap;
+
 use sharelet_import::GraphError;
 use sharelet_import::choose::quantise;
 use sharelet_import::graph::{Graph, Layout, Node, Op, Padding, Tensor};
@@ -38,6 +40,7 @@ impl Builder {
             layout,
             output: 0,
             nodes: Vec::new(),
+            labels: HashMap::new(),
         };
         Self { rng: Rng(7), graph }
     }
@@ -197,7 +200,7 @@ pub fn evaluate(graph: &Graph, reading: &[f32]) -> Vec<f64> {
 pub fn numbered(graph: &Graph) -> Graph {
     let mut nodes: Vec<Node> =
         graph.needed(graph.output).into_iter().map(|index| graph.nodes[index].clone()).collect();
-    let mut numbers = std::collections::HashMap::from([(graph.input, 0)]);
+    let mut numbers = HashMap::from([(graph.input, 0)]);
     for (number, node) in (1..).zip(&mut nodes) {
         node.inputs.iter_mut().for_each(|input| *input = numbers[input]);
         numbers.insert(core::mem::replace(&mut node.output, number), number);

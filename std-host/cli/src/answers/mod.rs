@@ -31,7 +31,8 @@ pub struct AnswerArgs {
     #[arg(long)]
     pub raw: bool,
     /// Print what a network ended in, too: softmax or log-softmax of all values, sigmoid or tanh
-    /// of each. Of a model that is here it is known, unless `none` is given.
+    /// of each, or sigmoids divided by their sum. Of a model that is here it is known, unless
+    /// `none` is given.
     #[arg(long, value_enum, value_name = "FUNCTION")]
     pub scores: Option<ScoresArg>,
     /// Names of the outputs: a text file with one per line, or names separated by commas.
@@ -52,6 +53,8 @@ pub enum ScoresArg {
     Sigmoid,
     /// Hyperbolic tangent.
     Tanh,
+    /// `1 / (1 + e^-x)` of each, divided by the sum of all.
+    OneVsRest,
 }
 
 impl ScoresArg {
@@ -62,6 +65,7 @@ impl ScoresArg {
             Self::LogSoftmax => Some(Scores::LogSoftmax),
             Self::Sigmoid => Some(Scores::Sigmoid),
             Self::Tanh => Some(Scores::Tanh),
+            Self::OneVsRest => Some(Scores::OneVsRest),
         }
     }
 }

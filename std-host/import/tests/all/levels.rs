@@ -111,6 +111,7 @@ fn no_reading_that_is_accepted_wraps_a_network_that_is_proved() {
             layers,
             left_off: Vec::new(),
             scores: None,
+            labels: Vec::new(),
             steps: Vec::new(),
         };
         let readings = rng.reals(20 * width).into_iter().map(|value| value * 0.5 + 0.5).collect();

@@ -5,6 +5,7 @@ use sharelet_import::layer::Chain;
 use sharelet_import::lower::lower;
 use sharelet_import::onnx_proto::*;
 use sharelet_import::{GraphError, onnx};
+use sharelet_model::Scores;
 use sharelet_testkit::assert_matches;
 use sharelet_testkit::graphs::{check, numbered};
 use sharelet_testkit::onnx::{float, int, ints, model, node, value, with};
@@ -168,6 +169,10 @@ fn classes_and_probabilities_are_left_to_the_recipient() {
     let chain = read(nodes(2), "y").unwrap();
     assert_eq!(chain.left_off, ["SOFTMAX", "ai.onnx.ml.Normalizer", "ai.onnx.ml.ZipMap"]);
     assert_eq!(chain.infer(&[1.0, -1.0, 2.0]), [8.5, 4.5]);
+    assert_eq!(
+        (chain.scores, &chain.labels[..]),
+        (Some(Scores::Softmax), &labels(&["4", "7"])[..])
+    );
     let label = read(nodes(2), "c").unwrap();
     assert_eq!(
         (&label.layers, &label.left_off[..]),
@@ -179,6 +184,80 @@ fn classes_and_probabilities_are_left_to_the_recipient() {
     let middle = vec![ml("Normalizer", "x", &["s"], vec![]), classifier(2)];
     let error = read(middle, "p").unwrap_err().to_string();
     assert!(error.contains("ai.onnx.ml.Normalizer `Normalizer`: it may only be last"), "{error}");
+}
+
+fn labels(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+/// Probabilities and names of classes, as scikit-learn's classifiers have them.
+#[test]
+fn classifiers_have_scores_and_names() {
+    let classifier = |transform: &str, names: AttributeProto| {
+        let rows = [1.0, 2.0, 3.0, 0.0, -1.0, 1.0, 0.5, 0.5, 0.5];
+        let told = vec![
+            names,
+            reals("coefficients", &rows),
+            reals("intercepts", &[0.5, 1.0, 0.0]),
+            text("post_transform", transform),
+        ];
+        ml("LinearClassifier", "x", &["l", "p"], told)
+    };
+    let numbers = |numbers: &[i64]| ints("classlabels_ints", numbers);
+    let strings = |names: &[&[u8]]| AttributeProto {
+        name: "classlabels_strings".into(),
+        strings: names.iter().map(|name| name.to_vec()).collect(),
+        ..AttributeProto::default()
+    };
+    let shares = |norm: &str| ml("Normalizer", "p", &["y"], vec![text("norm", norm)]);
+    let same = || ml("ZipMap", "p", &["y"], vec![]);
+    let plain = || numbers(&[0, 1, 2]);
+    for (transform, rest, scores) in [
+        ("SOFTMAX", shares("L1"), Some(Scores::Softmax)),
+        ("SOFTMAX", same(), Some(Scores::Softmax)),
+        ("LOGISTIC", same(), Some(Scores::Sigmoid)),
+        ("LOGISTIC", shares("L1"), Some(Scores::OneVsRest)),
+        // Of these nobody has asked yet.
+        ("LOGISTIC", shares("L2"), None),
+        ("SOFTMAX", shares("MAX"), None),
+        ("SOFTMAX_ZERO", same(), None),
+        ("NONE", shares("L1"), None),
+        ("NONE", same(), None),
+    ] {
+        let chain = read(vec![classifier(transform, plain()), rest], "y").unwrap();
+        assert_eq!(chain.scores, scores, "{transform}: {:?}", chain.left_off);
+        // Names that say nothing that numbers do not.
+        assert_eq!(chain.labels, labels(&[]));
+    }
+    for (names, expected) in [
+        (
+            strings(&[b"setosa", b"versi color", b"virginica"]),
+            &["setosa", "versi color", "virginica"],
+        ),
+        (numbers(&[-1, 0, 10]), &["-1", "0", "10"]),
+        (numbers(&[1, 2, 3]), &["1", "2", "3"]),
+    ] {
+        for output in ["l", "p"] {
+            let chain = read(vec![classifier("SOFTMAX", names.clone())], output).unwrap();
+            assert_eq!(chain.labels, labels(expected), "{output}");
+        }
+    }
+    // What a terminal would take for something else, and what is no text.
+    for name in [&b"a\x1b[2Jb"[..], b"a\nb", b"", b"  ", b"\xff", &[b'a'; 257]] {
+        let names = strings(&[b"a", name, b"c"]);
+        let chain = read(vec![classifier("SOFTMAX", names)], "p").unwrap();
+        assert_eq!(chain.labels, labels(&[]), "{name:?}");
+    }
+    // A network whose names are those of a ZipMap; as many as there are outputs, or none.
+    let names =
+        |names: AttributeProto| AttributeProto { name: "classlabels_strings".into(), ..names };
+    for (given, expected) in
+        [(&[&b"a"[..], b"b", b"c"][..], &["a", "b", "c"][..]), (&[b"a", b"b"], &[])]
+    {
+        let zip = ml("ZipMap", "p", &["y"], vec![names(strings(given))]);
+        let chain = read(vec![classifier("NONE", plain()), zip], "y").unwrap();
+        assert_eq!(chain.labels, labels(expected));
+    }
 }
 
 #[test]

@@ -26,7 +26,14 @@ fn chain(seed: u64) -> Chain {
         dense(&mut rng, 9, 11, true),
         dense(&mut rng, 11, 4, false),
     ];
-    Chain { name: "random".into(), layers, left_off: Vec::new(), scores: None, steps: Vec::new() }
+    Chain {
+        name: "random".into(),
+        layers,
+        left_off: Vec::new(),
+        scores: None,
+        labels: Vec::new(),
+        steps: Vec::new(),
+    }
 }
 
 fn readings(seed: u64, width: usize, rows: usize, scale: f32) -> Readings {
