@@ -286,66 +286,92 @@ fn graph(seed: u64) -> Builder {
     graph
 }
 
+/// What came of graphs.
+type Counts = (BTreeMap<&'static str, u64>, BTreeMap<String, u64>);
+
+/// A number that a longer run gives.
+fn asked(variable: &str, usual: u64) -> u64 {
+    std::env::var(variable).map_or(usual, |text| text.parse().expect("a number"))
+}
+
+/// `SHARELET_GRAPHS=5000 SHARELET_READINGS=200` for a longer run.
 #[test]
 fn random_graphs_compute_what_they_say() {
-    let first = seed();
-    let (mut imported, mut refused) = (BTreeMap::new(), BTreeMap::new());
-    for seed in first..first + 4000 {
-        let graph = graph(seed).graph;
-        let width: usize = graph.input_dims.as_ref().unwrap().iter().product();
-        let chain = match lower(&graph) {
-            Ok(chain) => chain,
-            Err(error) => {
-                let text = error.to_string();
-                let reason: String =
-                    text.chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
-                *refused.entry(reason).or_insert(0) += 1;
-                continue;
-            }
-        };
-        let mut counted = |what: &'static str| *imported.entry(what).or_insert(0) += 1;
-        counted("graphs");
-        graph.nodes.iter().for_each(|node| counted(kind(&node.op)));
-        let skips = chain.layers.iter().filter_map(|layer| layer.skip.as_ref());
-        skips.for_each(|skip| {
-            counted(if skip.map.weights.is_empty() { "identities" } else { "projections" })
-        });
-        let readings = Readings::new(width, Rng(seed).reals(width * 8)).unwrap();
-        let mut expected = Vec::new();
-        for reading in readings.rows() {
-            let (_, answer) = evaluate_all(&graph, reading).pop().unwrap();
-            let size = answer.iter().fold(1.0_f64, |max, value| max.max(value.abs()));
-            let found = chain.infer(reading);
-            let right = found.len() == answer.len()
-                && found.iter().zip(&answer).all(|(a, b)| (a - b).abs() < 1e-9 * size);
-            assert!(right, "seed {seed}: {found:?} where {answer:?} is right: {:#?}", graph.nodes);
-            expected.push(answer);
+    let (first, graphs) = (seed(), asked("SHARELET_GRAPHS", 2400));
+    let readings = asked("SHARELET_READINGS", 8) as usize;
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
+    let part = |thread: usize| {
+        let mut counts = Counts::default();
+        let seeds = (first..first + graphs).skip(thread).step_by(threads);
+        seeds.for_each(|seed| compute(seed, readings, &mut counts));
+        counts
+    };
+    let (mut imported, mut refused) = Counts::default();
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = (0..threads).map(|thread| scope.spawn(move || part(thread))).collect();
+        for (of_kind, of_reason) in parts.into_iter().map(|part| part.join().unwrap()) {
+            of_kind.into_iter().for_each(|(kind, n)| *imported.entry(kind).or_insert(0) += n);
+            of_reason.into_iter().for_each(|(why, n)| *refused.entry(why).or_insert(0) += n);
         }
-        // The ring's answers are as far off as the report says.
-        if let Ok((model, report)) = quantise(&chain, &readings, &Options::default()) {
-            counted("in the ring");
-            // Answers may be small beside what they are made of; products of products very small.
-            let products = graph.nodes.iter().any(|node| node.op == Op::Product);
-            assert!(products || report.error < 1e-2, "seed {seed}: {report}");
-            let largest = readings.rows().zip(&expected).flat_map(|(reading, expected)| {
-                let answer = model.decode(&model.infer(&model.encode(reading).unwrap()).unwrap());
-                answer.into_iter().map(f64::from).zip(expected.clone()).collect::<Vec<_>>()
-            });
-            let size = expected.iter().flatten().fold(0.0_f64, |max, value| max.max(value.abs()));
-            let largest =
-                largest.fold(0.0_f64, |max, (found, expected)| max.max((found - expected).abs()));
-            // An answer is read as 32-bit floats.
-            assert!(
-                (largest - report.largest_error).abs() <= 1e-6 * size.max(report.largest_error),
-                "seed {seed}: {largest} where the report says {}: {:#?}\n{report}",
-                report.largest_error,
-                graph.nodes
-            );
-        }
-    }
+    });
     println!("seed {first}: imported: {imported:#?}, refused: {refused:#?}");
     assert_eq!(imported.len(), 21, "every kind is among those that are imported");
-    assert!(imported.values().all(|&count| count > 50) && imported["in the ring"] > 1500);
+    let enough = imported.values().all(|&count| count > graphs / 80);
+    assert!(enough && imported["in the ring"] > graphs * 3 / 8);
+}
+
+/// Imports a graph, and holds what it computes against the definitions.
+fn compute(seed: u64, readings: usize, (imported, refused): &mut Counts) {
+    let graph = graph(seed).graph;
+    let width: usize = graph.input_dims.as_ref().unwrap().iter().product();
+    let chain = match lower(&graph) {
+        Ok(chain) => chain,
+        Err(error) => {
+            let text = error.to_string();
+            let reason: String = text.chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
+            *refused.entry(reason).or_insert(0) += 1;
+            return;
+        }
+    };
+    let mut counted = |what: &'static str| *imported.entry(what).or_insert(0) += 1;
+    counted("graphs");
+    graph.nodes.iter().for_each(|node| counted(kind(&node.op)));
+    let skips = chain.layers.iter().filter_map(|layer| layer.skip.as_ref());
+    skips.for_each(|skip| {
+        counted(if skip.map.weights.is_empty() { "identities" } else { "projections" })
+    });
+    let readings = Readings::new(width, Rng(seed).reals(width * readings)).unwrap();
+    let mut expected = Vec::new();
+    for reading in readings.rows() {
+        let (_, answer) = evaluate_all(&graph, reading).pop().unwrap();
+        let size = answer.iter().fold(1.0_f64, |max, value| max.max(value.abs()));
+        let found = chain.infer(reading);
+        let right = found.len() == answer.len()
+            && found.iter().zip(&answer).all(|(a, b)| (a - b).abs() < 1e-9 * size);
+        assert!(right, "seed {seed}: {found:?} where {answer:?} is right: {:#?}", graph.nodes);
+        expected.push(answer);
+    }
+    // The ring's answers are as far off as the report says.
+    if let Ok((model, report)) = quantise(&chain, &readings, &Options::default()) {
+        counted("in the ring");
+        // Answers may be small beside what they are made of; products of products very small.
+        let products = graph.nodes.iter().any(|node| node.op == Op::Product);
+        assert!(products || report.error < 1e-2, "seed {seed}: {report}");
+        let largest = readings.rows().zip(&expected).flat_map(|(reading, expected)| {
+            let answer = model.decode(&model.infer(&model.encode(reading).unwrap()).unwrap());
+            answer.into_iter().map(f64::from).zip(expected.clone()).collect::<Vec<_>>()
+        });
+        let size = expected.iter().flatten().fold(0.0_f64, |max, value| max.max(value.abs()));
+        let largest =
+            largest.fold(0.0_f64, |max, (found, expected)| max.max((found - expected).abs()));
+        // An answer is read as 32-bit floats.
+        assert!(
+            (largest - report.largest_error).abs() <= 1e-6 * size.max(report.largest_error),
+            "seed {seed}: {largest} where the report says {}: {:#?}\n{report}",
+            report.largest_error,
+            graph.nodes
+        );
+    }
 }
 
 /// Sizes, steps, axes and dimensions that no exporter writes.
