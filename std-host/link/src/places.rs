@@ -88,13 +88,15 @@ impl Places {
     }
 
     /// A place to be served at, for one that has greeted; `false` if it has none any more, or there
-    /// is none.
+    /// is none. One that has a place keeps it.
     ///
     /// One that has proved who it is has its own places, at most so many.
     pub(super) fn enter(&self, number: u64, proved: Option<(Party, usize)>) -> bool {
         let mut taken = self.taken();
-        if !taken.visits.contains_key(&number) {
-            return false;
+        match taken.visits.get(&number).map(|taker| taker.stage) {
+            None => return false,
+            Some(Stage::Greets) => {}
+            Some(Stage::Waits(_) | Stage::Works) => return taken.set(number, Stage::Works),
         }
         if let Some((party, most)) = proved {
             let of_party = |taker: &&Taker| taker.party == Some(party);
@@ -197,6 +199,18 @@ mod tests {
         places.leave(late);
         let (next, _) = places.arrive(RIGHT);
         assert!(places.enter(next, None));
+    }
+
+    #[test]
+    fn one_that_has_a_place_keeps_it_and_takes_no_other() {
+        let places = Places::new(2);
+        let party = Some((Party::new(sharelet_channel::Role::DataParty, "pump").unwrap(), 2));
+        let served = [(); 2].map(|()| places.arrive(LEFT));
+        for _ in 0..2 {
+            served.iter().for_each(|(number, _)| assert!(places.enter(*number, party)));
+        }
+        assert!(places.wait(served[0].0) && places.enter(served[1].0, party));
+        assert!(!served[0].1.is_cancelled(), "nobody needs its place");
     }
 
     #[test]
