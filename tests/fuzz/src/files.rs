@@ -16,10 +16,14 @@ use sharelet_host::data::description::Description;
 use sharelet_host::data::openings::Openings;
 use sharelet_host::store::counter::FileCounter;
 use sharelet_host::store::datasets::Datasets;
+use sharelet_host::store::embedded::Embedded;
+use sharelet_host::store::engine::Store as _;
+use sharelet_host::store::host::RECORD;
 use sharelet_host::store::identity::{Card, Own};
 use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::peers::{Paired, PeersFolder};
 use sharelet_host::store::spent::Spent;
+use sharelet_host::store::spool::Origin;
 use sharelet_host::store::{task, training};
 use sharelet_link::{Party, Peers as _, Role};
 use sharelet_model::readings::columns::Columns;
@@ -33,6 +37,11 @@ const CHECKED_BYTES: usize = PAGE_BYTES - 36;
 
 thread_local! {
     static FOLDER: TempDir = TempDir::new().expect("a folder");
+    static SPOOL: (TempDir, Embedded) = {
+        let folder = TempDir::new().expect("a folder");
+        let store = Embedded::open(folder.path(), RECORD).expect("a new state");
+        (folder, store)
+    };
 }
 
 /// Runs with the path of a file that has these bytes.
@@ -81,10 +90,10 @@ pub fn page_seeds() -> Vec<Vec<u8>> {
     [by_static, provisioned].iter().map(|page| page.to_bytes().to_vec()).collect()
 }
 
-/// Identities, cards, peers, keys, counters, tasks and records of what was spent; the first byte
-/// says which.
+/// Identities, cards, peers, keys, counters, tasks, records of what was spent, and corrections; the
+/// first byte says which.
 pub fn store(bytes: &[u8]) {
-    let Some((kind, bytes)) = untagged(bytes, 6) else { return };
+    let Some((kind, bytes)) = untagged(bytes, 7) else { return };
     match kind {
         0 => with_file("identity", bytes, |path| {
             let _ = (Own::load(path).is_ok(), Card::load(path).is_ok());
@@ -107,7 +116,7 @@ pub fn store(bytes: &[u8]) {
         4 => with_file("task", bytes, |path| {
             let _ = task::load(path);
         }),
-        _ => {
+        5 => {
             let Some(spent) = Spent::from_bytes(bytes) else { return };
             assert!(spent.follows(&spent));
             let (key, mut more) = ([1; 8], spent.clone());
@@ -117,7 +126,33 @@ pub fn store(bytes: &[u8]) {
             }
             assert_eq!(Spent::from_bytes(&more.to_bytes()), Some(more));
         }
+        _ => {
+            spooled(bytes);
+            let sum = crc32(bytes).to_le_bytes();
+            spooled(&[bytes, &sum].concat());
+        }
     }
+}
+
+/// What corrections begin with.
+const SPOOL_HEADER: usize = 62;
+const SPOOL_SESSION: u64 = 7;
+
+/// The corrections that a file in a host's spool holds for the session that it is for: those that
+/// are taken are all of it.
+fn spooled(bytes: &[u8]) -> Option<Vec<u8>> {
+    SPOOL.with(|(folder, store)| {
+        let device = device_key().device;
+        let path = folder.path().join(format!("spool/device-{device}/{SPOOL_SESSION:020}.cor"));
+        fs::create_dir_all(path.parent().expect("a folder")).expect("is made");
+        fs::write(&path, bytes).expect("writes");
+        let sessions = store.sessions(device).expect("a folder");
+        let [(SPOOL_SESSION, origin)] = sessions[..] else { panic!("{sessions:?}") };
+        let length = bytes.len().checked_sub(SPOOL_HEADER + 4)?;
+        let read = store.get(device, SPOOL_SESSION, &origin?, length).ok()?;
+        assert_eq!(read, bytes[SPOOL_HEADER..SPOOL_HEADER + length]);
+        Some(read)
+    })
 }
 
 fn device_key() -> DeviceKey {
@@ -169,6 +204,16 @@ pub fn store_seeds() -> Vec<Vec<u8>> {
     spent.spend_at([2; 8], 9, 9).expect("unspent");
     spent.count(1 << 30, [4; 8]);
     seeds.push(tagged(5, &spent.to_bytes()));
+    let corrections = SPOOL.with(|(folder, store)| {
+        let (device, origin) = (key.device, Origin { model: [1; 32], key: key.key_id() });
+        store.put(device, SPOOL_SESSION, &origin, b"corrections").expect("writes");
+        let file = format!("spool/device-{device}/{SPOOL_SESSION:020}.cor");
+        fs::read(folder.path().join(file)).expect("reads")
+    });
+    assert_eq!(spooled(&corrections).as_deref(), Some(&b"corrections"[..]));
+    // Without its check sum, which is made anew, too.
+    seeds.push(tagged(6, &corrections[..corrections.len() - 4]));
+    seeds.push(tagged(6, &corrections));
     seeds
 }
 

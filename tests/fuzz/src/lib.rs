@@ -13,17 +13,23 @@
     reason = "a target ends where something is wrong"
 )]
 
+mod console;
 mod dealer;
 mod encrypted;
 mod files;
 mod flash;
+mod line;
 mod memory;
 mod messages;
 mod models;
 mod parties;
+mod room;
 mod script;
 pub mod seeds;
+mod serial;
 mod served;
+mod servers;
+mod settings;
 mod transfers;
 mod upload;
 
@@ -39,13 +45,16 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 27] = [
     Target { name: "device", run: parties::device, seeds: parties::device_seeds },
     Target { name: "host", run: parties::host, seeds: parties::host_seeds },
     Target { name: "connect", run: parties::connect, seeds: parties::connect_seeds },
     Target { name: "accept", run: parties::accept, seeds: parties::accept_seeds },
     Target { name: "dealer", run: dealer::run, seeds: dealer::seeds },
     Target { name: "upload", run: upload::run, seeds: upload::seeds },
+    Target { name: "server0", run: servers::zero, seeds: servers::zero_seeds },
+    Target { name: "server1", run: servers::one, seeds: servers::one_seeds },
+    Target { name: "console", run: console::run, seeds: console::seeds },
     Target { name: "control", run: messages::control, seeds: messages::control_seeds },
     Target { name: "queries", run: messages::queries, seeds: messages::query_seeds },
     Target { name: "frames", run: messages::frames, seeds: messages::frame_seeds },
@@ -61,6 +70,8 @@ pub const TARGETS: [Target; 22] = [
     Target { name: "tflite", run: models::tflite, seeds: models::tflite_seeds },
     Target { name: "readings", run: models::readings, seeds: models::reading_seeds },
     Target { name: "config", run: models::config, seeds: models::config_seeds },
+    Target { name: "settings", run: settings::run, seeds: settings::seeds },
+    Target { name: "lines", run: serial::run, seeds: serial::seeds },
     Target { name: "trace", run: files::trace, seeds: files::trace_seeds },
 ];
 

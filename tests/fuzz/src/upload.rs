@@ -8,11 +8,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use sharelet_core::share::Party;
-use sharelet_host::data::description::UploadId;
-use sharelet_host::data::keys::KeySecret;
+use sharelet_host::data::description::Description;
+use sharelet_host::data::keys::{KeyHash, KeySecret};
 use sharelet_host::data::labels::LabelKind;
 use sharelet_host::data::openings::{Opening, Openings};
-use sharelet_host::data::{Options, Table, shares};
+use sharelet_host::data::shares::{self, Encoded};
+use sharelet_host::data::{Options, Table};
 use sharelet_host::store::datasets::Datasets;
 use sharelet_host::upload::owner::{self, Upload};
 use sharelet_host::upload::server::Collector;
@@ -77,42 +78,66 @@ impl AsyncWrite for Tapped {
     }
 }
 
-/// What an honest owner says to either server.
-fn honest(text: &str, options: &Options) -> [Vec<u8>; 2] {
-    let table = Table::from_bytes(text.as_bytes(), Path::new("a.csv"), None, options).unwrap();
-    let encoded = shares::encode(&table, 20).unwrap();
-    let [dataset, owner] = ["visits", "clinic"].map(|name| name.parse().unwrap());
-    let secret = KeySecret::new(b"a secret of the owners".to_vec().into()).unwrap();
-    let keys = table.keys.as_ref().map_or(Vec::new(), |keys| secret.hash(&dataset, keys));
-    let openings = Openings::of(&[Opening::Loss], 1).unwrap();
-    let id = UploadId::random().unwrap();
-    let description = owner::describe(&table, id, dataset, owner, 20, openings);
-    let upload = Upload { description: &description, encoded: &encoded, keys: &keys };
+/// What an owner shares.
+pub struct Owned {
+    pub description: Description,
+    pub encoded: Encoded,
+    pub keys: Vec<KeyHash>,
+}
+
+impl Owned {
+    pub fn new(text: &str, options: &Options) -> Self {
+        let table = Table::from_bytes(text.as_bytes(), Path::new("a.csv"), None, options).unwrap();
+        let encoded = shares::encode(&table, 20).unwrap();
+        let [dataset, owner] = ["visits", "clinic"].map(|name| name.parse().unwrap());
+        let secret = KeySecret::new(b"a secret of the owners".to_vec().into()).unwrap();
+        let keys = table.keys.as_ref().map_or(Vec::new(), |keys| secret.hash(&dataset, keys));
+        let openings = Openings::of(&[Opening::Loss], 1).unwrap();
+        let id = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        let description = owner::describe(&table, id, dataset, owner, 20, openings);
+        Self { description, encoded, keys }
+    }
+
+    pub fn upload(&self) -> Upload<'_> {
+        let Self { description, encoded, keys } = self;
+        Upload { description, encoded, keys }
+    }
+}
+
+/// What an honest owner says to either server, and what they say to it.
+pub fn honest(owned: &Owned) -> [[Vec<u8>; 2]; 2] {
     let folders = [(); 2].map(|()| TempDir::new().unwrap());
-    let tapes = [(); 2].map(|()| Arc::<Mutex<Vec<u8>>>::default());
+    let tapes = [(); 4].map(|()| Arc::<Mutex<Vec<u8>>>::default());
+    let tapped = |stream, tape: usize| {
+        Connection::over(Tapped { stream, written: tapes[tape].clone() }, STALL)
+    };
     RUNTIME.block_on(async {
         let [(zero, one_end), (one, other_end)] = [(); 2].map(|()| tokio::io::duplex(1 << 20));
         let serve = |party: usize, end| {
-            let collector = collector(folders[party].path(), party);
-            async move { collector.converse(Connection::over(end, STALL), visit()).await }
-        };
-        let tapped = |stream, party: usize| {
-            Connection::over(Tapped { stream, written: tapes[party].clone() }, STALL)
+            let (collector, end) =
+                (collector(folders[party].path(), party), tapped(end, 2 + party));
+            async move { collector.converse(end, visit()).await }
         };
         let servers = [("s0".to_owned(), tapped(zero, 0)), ("s1".to_owned(), tapped(one, 1))];
         let said = &mut |_| ();
         let (zero, one) = (serve(0, one_end), serve(1, other_end));
-        let (shared, ..) = tokio::join!(owner::share(upload, servers, said), zero, one);
+        let (shared, ..) = tokio::join!(owner::share(owned.upload(), servers, said), zero, one);
         shared.expect("an honest owner");
     });
-    tapes.map(|tape| tape.lock().unwrap().clone())
+    let [zero, one, from_zero, from_one] = tapes.map(|tape| tape.lock().unwrap().clone());
+    [[zero, one], [from_zero, from_one]]
 }
 
-pub fn seeds() -> Vec<Vec<u8>> {
+/// Tables with labels, and with keys.
+pub fn examples() -> [Owned; 2] {
     let labelled =
         Options { labels: vec!["y".to_owned()], kind: LabelKind::Classes(3), ..Options::default() };
     let keyed = Options { key: Some("id".to_owned()), ..Options::default() };
-    let all = [("x,y\n0.5,1\n-2,0\n3,2\n", labelled), ("id,x\np,30\nq,40\n", keyed)];
-    let said = all.iter().flat_map(|(text, options)| honest(text, options).into_iter().enumerate());
+    [Owned::new("x,y\n0.5,1\n-2,0\n3,2\n", &labelled), Owned::new("id,x\np,30\nq,40\n", &keyed)]
+}
+
+pub fn seeds() -> Vec<Vec<u8>> {
+    let examples = examples();
+    let said = examples.iter().flat_map(|owned| honest(owned)[0].clone().into_iter().enumerate());
     said.map(|(party, bytes)| tagged(party, &bytes)).collect()
 }

@@ -390,11 +390,14 @@ line parties:
 runs: line parties
 
 [tests/fuzz/src]
-memory script seeds served:
+line memory script seeds served:
 dealer: memory served
+room: line memory served
 upload: seeds served
-encrypted files models transfers: seeds
-flash messages parties: script seeds
+servers: line room seeds
+console: seeds served upload
+encrypted files models settings transfers: seeds
+flash messages parties serial: script seeds
 
 [tests/load/src]
 figure memory services tally:
