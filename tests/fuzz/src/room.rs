@@ -36,8 +36,7 @@ use sharelet_host::store::dealer::DealerStore;
 use sharelet_host::store::host::HostStore;
 use sharelet_host::store::key::DeviceKey;
 use sharelet_host::store::training::{Header, Share};
-use sharelet_link::service::{Limits, Service as _, serve};
-use sharelet_link::tcp::Listener;
+use sharelet_link::service::Service as _;
 use sharelet_link::{Connection, Route};
 use sharelet_model::Model;
 use sharelet_model::readings::columns::{Columns, unnamed};
@@ -75,9 +74,15 @@ pub enum Speaker {
     DataParty,
     /// The console.
     Console,
+    /// The dealer, on each of its connections; it speaks to server 1 alone.
+    Dealer,
 }
 
-pub const SPEAKERS: [Speaker; 3] = [Speaker::Server, Speaker::DataParty, Speaker::Console];
+pub const SPEAKERS: [Speaker; 4] =
+    [Speaker::Server, Speaker::DataParty, Speaker::Console, Speaker::Dealer];
+
+/// Whom the dealer speaks to.
+const OF_DEALER: (usize, Speaker) = (1, Speaker::Dealer);
 
 /// How long anybody waits for anybody.
 #[derive(Clone, Copy, Debug)]
@@ -183,7 +188,7 @@ fn example<R: Ring>(kind: Kind) -> (Vec<R>, Vec<u64>) {
 pub struct Played {
     /// What the data party has learned, and then the console; it is right.
     pub answers: usize,
-    /// What each speaker has said to server 0, and to server 1.
+    /// What all but the dealer have said to server 0, and to server 1.
     pub said: [[Said; 3]; 2],
 }
 
@@ -195,7 +200,7 @@ struct Room<'r, E0: Evaluator, E1: Evaluator> {
     kind: Kind,
     zero: Arc<E0>,
     servers: (Arc<Server<E0>>, Arc<Server<E1>>),
-    traffic: Traffic,
+    traffic: &'r Traffic,
     changed: Option<Changed<'r>>,
 }
 
@@ -413,14 +418,36 @@ fn client(dealer: &str) -> Client {
     Client::new(dealer.to_owned(), route(), LONGEST, LONGEST)
 }
 
-/// A dealer that is there until the token is cancelled: its address.
-async fn dealer(stop: &CancellationToken) -> String {
-    let memory = Arc::new(Memory::of(name("server-0"), KEY));
-    let dealer = Dealer::new(DealerStore::shared(memory), 4);
-    let listener = Listener::bind("127.0.0.1:0", route()).await.unwrap();
-    let address = listener.local_address().unwrap().to_string();
-    tokio::spawn(serve(dealer, listener, Limits::default(), stop.clone()));
-    address
+/// The dealer, and what is done to what it says.
+struct Deals<'d> {
+    dealer: Arc<Dealer>,
+    listener: TcpListener,
+    traffic: &'d Traffic,
+    change: Option<Change<'d>>,
+}
+
+impl<'d> Deals<'d> {
+    /// With its address.
+    async fn new(traffic: &'d Traffic, changed: Option<Changed<'d>>) -> (Self, String) {
+        let memory = Arc::new(Memory::of(name("server-0"), KEY));
+        let dealer = Dealer::new(DealerStore::shared(memory), 4);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let change = changed.filter(|(server, speaker, _)| (*server, *speaker) == OF_DEALER);
+        let change = change.map(|(.., change)| change);
+        (Self { dealer, listener, traffic, change }, address)
+    }
+
+    /// Serves whoever connects; it has no end.
+    async fn serve(&self) {
+        let Ok((near, _)) = self.listener.accept().await else { return };
+        let (end, far) = connection(STALL);
+        tokio::join!(
+            self.traffic.between(near, far, [None, self.change]),
+            async { drop(Box::pin(self.dealer.clone().converse(end, visit())).await) },
+            Box::pin(self.serve()),
+        );
+    }
 }
 
 /// All that happens between the servers of a kind and those who visit them.
@@ -429,30 +456,43 @@ pub fn play(kind: Kind, changed: Option<Changed<'_>>, pace: Pace) -> Played {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = listener.local_addr().unwrap().to_string();
         let setup = Setup { folder: TempDir::new().unwrap(), pace, peer };
-        let stop = CancellationToken::new();
-        let _stopped = stop.clone().drop_guard();
-        match kind {
-            Kind::Dealt => {
-                let parties = setup.dealt(&dealer(&stop).await);
-                room(kind, parties, changed).play(listener, pace).await
+        let traffic = &Traffic::default();
+        let (deals, dealer) = Deals::new(traffic, changed).await;
+        let played = async {
+            match kind {
+                Kind::Dealt => {
+                    let parties = setup.dealt(&dealer);
+                    room(kind, parties, traffic, changed).play(listener, pace).await
+                }
+                Kind::Alone => {
+                    let parties = setup.alone();
+                    room(kind, parties, traffic, changed).play(listener, pace).await
+                }
+                Kind::SharedDealt => {
+                    let parties = setup.shared(Some(&dealer));
+                    room(kind, parties, traffic, changed).play(listener, pace).await
+                }
+                Kind::Shared => {
+                    let parties = setup.shared(None);
+                    room(kind, parties, traffic, changed).play(listener, pace).await
+                }
             }
-            Kind::Alone => room(kind, setup.alone(), changed).play(listener, pace).await,
-            Kind::SharedDealt => {
-                let parties = setup.shared(Some(&dealer(&stop).await));
-                room(kind, parties, changed).play(listener, pace).await
-            }
-            Kind::Shared => room(kind, setup.shared(None), changed).play(listener, pace).await,
+        };
+        tokio::select! {
+            played = Box::pin(played) => played,
+            () = deals.serve() => Played::default(),
         }
     })
 }
 
-fn room<E0: Evaluator, E1: Evaluator>(
+fn room<'r, E0: Evaluator, E1: Evaluator>(
     kind: Kind,
     (zero, one): (Arc<E0>, Arc<E1>),
-    changed: Option<Changed<'_>>,
-) -> Room<'_, E0, E1> {
+    traffic: &'r Traffic,
+    changed: Option<Changed<'r>>,
+) -> Room<'r, E0, E1> {
     let servers = (server(&zero), server(&one));
-    Room { kind, zero, servers, traffic: Traffic::default(), changed }
+    Room { kind, zero, servers, traffic, changed }
 }
 
 /// What one hears who comes to a server that is alone, says `bytes`, and then no more.

@@ -1,5 +1,5 @@
 //! Either of two servers, against a peer that says any bytes: the other server on a lane, a data
-//! party or the console, in every state of either, however the servers are set up; and whoever
+//! party, the console or the dealer, in every state of either, however the servers are set up; and whoever
 //! comes to a server that is alone. What is said up to there is what honest ones say.
 //!
 //! The first byte says how the servers are set up and who the peer is. Behind it are, for a
@@ -8,7 +8,7 @@
 use std::sync::LazyLock;
 
 use crate::line::Change;
-use crate::room::{HURRIED, KINDS, PATIENT, Played, SPEAKERS, play, stranger};
+use crate::room::{HURRIED, KINDS, Kind, PATIENT, Played, SPEAKERS, play, stranger};
 use crate::seeds::{tagged, untagged};
 
 /// A stranger, and those whose word is changed.
@@ -49,6 +49,12 @@ fn seeds(server: usize) -> Vec<Vec<u8>> {
             let states = said.ends.iter().step_by(every).zip([false, true].into_iter().cycle());
             changes.extend(states.map(|(at, ends)| Change { at: at - 1, bytes: &[0xa5], ends }));
             seeds.extend(changes.iter().map(|change| tagged(tag + 1 + speaker, &change.emit())));
+        }
+        if server == 1 && [Kind::Dealt, Kind::SharedDealt].contains(&KINDS[kind]) {
+            let tag = kind * PEERS + PEERS - 1;
+            // Greeting, status, whether the model is there, corrections.
+            let change = |at| Change { at, bytes: &[0xa5; 4], ends: at % 2 == 1 };
+            seeds.extend([0, 5, 12, 20, 33, 90].map(|at| tagged(tag, &change(at).emit())));
         }
     }
     seeds
