@@ -4,6 +4,7 @@
 //! with coverage.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::std_instead_of_core)]
 
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -14,6 +15,7 @@ use sharelet_fuzz::seeds::{files, folder};
 use sharelet_fuzz::{TARGETS, Target};
 
 const LEAST_RUNS: u64 = 1000;
+const THREADS: usize = 4;
 
 fn below(rng: &mut ChaCha8Rng, bound: usize) -> usize {
     rng.next_u32() as usize % bound.max(1)
@@ -58,21 +60,31 @@ fn every_target_takes_any_bytes() {
     let seed = given("SHARELET_SEED").unwrap_or_else(|| getrandom::u64().expect("randomness"));
     println!("SHARELET_SEED={seed}");
     let time = Duration::from_secs(given("FUZZ_SECONDS").unwrap_or(1));
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    for target in &TARGETS {
-        let mut all = files(&folder("fuzz/corpus").join(target.name));
-        all.extend((target.seeds)());
-        assert!(!all.is_empty(), "{} begins with nothing", target.name);
-        all.iter().for_each(|bytes| run(target, bytes));
-        run(target, &[]);
-        let (begin, mut runs) = (Instant::now(), 0);
-        // A thousand, unless the target or the machine is slow.
-        while begin.elapsed() < time || runs < LEAST_RUNS && begin.elapsed() < 4 * time {
-            let mut bytes = all[below(&mut rng, all.len())].clone();
-            change(&mut bytes, &mut rng);
-            run(target, &bytes);
-            runs += 1;
+    // Some wait for each other's words, and leave the machine to the rest.
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(target) = TARGETS.get(next.fetch_add(1, Ordering::Relaxed)) {
+            search(target, seed, time);
         }
-        println!("{}: {} seeds, {runs} runs", target.name, all.len());
+    };
+    std::thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(work))));
+}
+
+/// Runs a target on what it begins with, and then on that changed.
+fn search(target: &Target, seed: u64, time: Duration) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut all = files(&folder("fuzz/corpus").join(target.name));
+    all.extend((target.seeds)());
+    assert!(!all.is_empty(), "{} begins with nothing", target.name);
+    all.iter().for_each(|bytes| run(target, bytes));
+    run(target, &[]);
+    let (begin, mut runs) = (Instant::now(), 0);
+    // A thousand, unless the target or the machine is slow.
+    while begin.elapsed() < time || runs < LEAST_RUNS && begin.elapsed() < 4 * time {
+        let mut bytes = all[below(&mut rng, all.len())].clone();
+        change(&mut bytes, &mut rng);
+        run(target, &bytes);
+        runs += 1;
     }
+    println!("{}: {} seeds, {runs} runs", target.name, all.len());
 }
