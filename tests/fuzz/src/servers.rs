@@ -1,6 +1,6 @@
 //! Either of two servers, against a peer that says any bytes: the other server on a lane, a data
-//! party, the console or the dealer, in every state of either, however the servers are set up; and whoever
-//! comes to a server that is alone. What is said up to there is what honest ones say.
+//! party, the console or the dealer, in every state of either, however the servers are set up; and
+//! whoever comes to a server that is alone. What is said up to there is what honest ones say.
 //!
 //! The first byte says how the servers are set up and who the peer is. Behind it are, for a
 //! stranger, its bytes; for others a [`Change`].

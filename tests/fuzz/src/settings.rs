@@ -1,5 +1,5 @@
-//! What an operator writes for the programs: the file of settings, variables, and a list of devices.
-//! The first byte says which, and for which command.
+//! What an operator writes for the programs: the file of settings, variables, and a list of
+//! devices. The first byte says which, and for which command.
 
 use std::ffi::OsString;
 use std::fs;

@@ -69,11 +69,11 @@ functions/program: ring gate correlation step functions/spline functions/tables 
 cipher party serial:
 fingerprint: party
 error: party
-hello: party error
+ratchet: error
+hello: party error ratchet
 io: error
 key: fingerprint party
 pairing: party key
-ratchet: error
 record: cipher error
 symmetric: cipher
 noise: cipher key symmetric
