@@ -637,7 +637,9 @@ impl Provider {
         };
         if dealt.dealing().key != self.key {
             let refusal = wire::Refusal::UnknownDevice;
-            self.explain(self.state().first(), Some(refusal));
+            // Not in the call: the state would be locked as long as that.
+            let first = self.state().first();
+            self.explain(first, Some(refusal));
             return Err(ClientError::from(WireError::Refused(refusal)).into());
         }
         while let Some((session, corrections)) = dealt.next().await? {
