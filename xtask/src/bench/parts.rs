@@ -12,9 +12,15 @@ use crate::setup::Setup;
 /// Whose counts are taken: those of a Cortex-M4.
 const COUNTED: &str = "mps2-an386";
 
-/// Parts with a Cortex-M4, and their clocks in MHz. The second is the board of MLPerf Tiny's
-/// reference.
-const PARTS: [(&str, f64); 2] = [("nrf52840 at 64 MHz", 64.0), (REFERENCE, 120.0)];
+/// Parts that execute what a Cortex-M4 does: their clocks in MHz and, where it is published what
+/// they take while they compute, nanojoules of a clock. The second is the board of MLPerf Tiny's
+/// reference; the third has a Cortex-M33, the fourth a Cortex-M7.
+const PARTS: [(&str, f64, Option<f64>); 4] = [
+    ("nrf52840 at 64 MHz", 64.0, Some(8.1 * 3.0 / 64.0)),
+    (REFERENCE, 120.0, Some(NANOJOULES)),
+    ("rp2350 at 150 MHz", 150.0, None),
+    ("stm32h743 at 480 MHz", 480.0, None),
+];
 const REFERENCE: &str = "stm32l4r5 at 120 MHz";
 
 /// What the reference takes in plaintext, as published: milliseconds and microjoules of an
@@ -56,7 +62,7 @@ pub fn run(setup: &Setup<'_>, text: &str) -> Result<Vec<Figure>> {
     let counts = |what: &str| page::row(text, "device", COUNTED, what);
     let (online, prepare) = (counts("online instructions"), counts("prepare instructions"));
     let counted = online.zip(prepare).context("the page has no section `device`")?;
-    for (part, megahertz) in PARTS {
+    for (part, megahertz, nanojoules) in PARTS {
         for (model, online) in &counted.0 {
             let prepare = counted.1.iter().find(|(name, _)| name == model);
             let Some((_, prepare)) = prepare else { continue };
@@ -68,12 +74,14 @@ pub fn run(setup: &Setup<'_>, text: &str) -> Result<Vec<Figure>> {
             };
             figures.push(figure("online_milliseconds", online / megahertz / 1e3, "milliseconds"));
             figures.push(figure("prepare_milliseconds", prepare / megahertz / 1e3, "milliseconds"));
+            if let Some(nanojoules) = nanojoules {
+                let micro = |instructions: f64| instructions * nanojoules / 1e3;
+                figures.push(figure("online_microjoules", micro(*online), "microjoules"));
+                figures.push(figure("prepare_microjoules", micro(*prepare), "microjoules"));
+            }
             if part != REFERENCE {
                 continue;
             }
-            let micro = |instructions: f64| instructions * NANOJOULES / 1e3;
-            figures.push(figure("online_microjoules", micro(*online), "microjoules"));
-            figures.push(figure("prepare_microjoules", micro(*prepare), "microjoules"));
             if let Some((_, time, energy)) = PLAINTEXT.iter().find(|(name, ..)| name == model) {
                 figures.push(figure("plaintext_milliseconds", *time, "milliseconds"));
                 figures.push(figure("plaintext_microjoules", *energy, "microjoules"));

@@ -397,7 +397,8 @@ upload: seeds served
 servers: line room seeds
 console: seeds served upload
 encrypted files models settings transfers: seeds
-flash messages parties serial: script seeds
+flash messages parties: script seeds
+serial: script
 
 [tests/load/src]
 figure memory services tally:
