@@ -79,8 +79,7 @@ impl fmt::Display for Reason {
             }
             Self::Malformed => "it got bytes that are no handshake; check its address",
             Self::Step => {
-                "this step of the ratchet was used; if this side was restored from a backup, or is \
-                 a copy, provision a new key"
+                "this step was used; if this side is a copy, or from a backup, provision a new key"
             }
         })
     }
@@ -229,15 +228,15 @@ impl fmt::Display for Error {
             Self::Step { next, offered } => {
                 write!(
                     f,
-                    "the peer's ratchet is at step {offered}, this side's at {next}; if the peer \
-                     was restored from a backup, or is a copy, provision a new key"
+                    "the peer is at step {offered}, this side at {next}; if the peer is a copy, or \
+                     from a backup, provision a new key"
                 )
             }
             Self::Behind { next, offered } => {
                 write!(
                     f,
-                    "the peer's ratchet is at step {offered}, this side has followed it to \
-                     {next}; the peer's next connections go on from there"
+                    "the peer is at step {offered}, this side has followed to {next}; the peer's \
+                     next connections go on"
                 )
             }
             Self::NotStored => {

@@ -96,11 +96,15 @@ impl Hello {
         if opened(u32::from(bits == 0)) == 1 { Ok(step) } else { Err(Error::Authentication) }
     }
 
+    #[inline(never)]
     pub(crate) fn emit(&self) -> [u8; HELLO_BYTES] {
         let field = match self.offer {
             Offer::KkPsk0 => [0; 16],
             Offer::NnPsk0(id) => id,
-            Offer::Psk { step, tag } => joined([&step.to_le_bytes(), &tag, &[], &[], &[], &[]]),
+            Offer::Psk { step, tag } => {
+                let tag = u128::from(u64::from_le_bytes(tag));
+                (u128::from(step) | tag << 64).to_le_bytes()
+            }
         };
         joined([
             &MAGIC,
@@ -144,6 +148,7 @@ impl Hello {
     }
 
     /// What the handshake binds: the hello, and whom it is for.
+    #[inline(never)]
     pub(crate) fn prologue(&self, responder: &Party) -> [u8; PROLOGUE_BYTES] {
         let role = [responder.role.byte()];
         joined([&self.emit(), &role, responder.name.as_bytes(), &[], &[], &[]])
