@@ -3,6 +3,7 @@
 mod kept;
 
 use core::fmt::Display;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -140,17 +141,27 @@ impl Findings {
             Ok(answer) => answer,
             Err(error) => return self.wrong(format!("{address}: {error}")),
         };
+        match monitor::ask(&address, "/versions").await {
+            Ok((true, theirs)) if spoken(&theirs) == spoken(&versions()) => {}
+            Ok((true, theirs)) => {
+                let theirs = shown(&theirs);
+                let differs = format!("{address}: runs {theirs}, and not as this program; update");
+                self.wrong(format!("{differs} one of them"))?;
+            }
+            Ok((false, _)) => self.wrong(format!("{address}: does not tell its versions"))?,
+            Err(error) => return self.wrong(format!("{address}: {error}")),
+        }
         if !ready {
-            return self.wrong(format!("{address}: not ready: {}", why.trim()));
+            return self.wrong(format!("{address}: not ready: {}", shown(&why)));
         }
-        let (told, theirs) = monitor::ask(&address, "/versions").await?;
-        let (theirs, own) = (theirs.trim(), versions());
-        if !told || theirs != own {
-            let theirs = if told { theirs } else { "an older sharelet" };
-            self.wrong(format!("{address}: runs {theirs}, and not as this program; update one"))?;
-        }
-        let (_, devices) = monitor::ask(&address, "/devices").await?;
-        let devices: Vec<DeviceFigures> = serde_json::from_str(&devices)?;
+        let devices = match monitor::ask(&address, "/devices").await {
+            Ok((_, devices)) => serde_json::from_str(&devices).map_err(io::Error::from),
+            Err(error) => Err(error),
+        };
+        let devices: Vec<DeviceFigures> = match devices {
+            Ok(devices) => devices,
+            Err(error) => return self.wrong(format!("{address}: its devices: {error}")),
+        };
         let stock: u64 = devices.iter().map(|device| device.ready).sum();
         let here = devices.iter().filter(|device| device.connected).count();
         self.good(format!(
@@ -170,6 +181,18 @@ impl Findings {
             Err(error) => self.wrong(format!("{address}: {error}")),
         }
     }
+}
+
+/// What a program speaks, whatever its own version is.
+fn spoken(versions: &str) -> Option<&str> {
+    versions.trim().split_once(": ").map(|(_, spoken)| spoken)
+}
+
+/// The first line of what somebody else says, as a terminal can print it.
+fn shown(said: &str) -> String {
+    const MOST: usize = 300;
+    let line = said.lines().next().unwrap_or_default();
+    line.chars().take(MOST).flat_map(char::escape_debug).collect()
 }
 
 /// Looks at everything that is named.

@@ -139,7 +139,11 @@ pub fn run(args: ImportArgs) -> Result<(), ImportError> {
         text.push_str(&format!("warning: {warning}\n"));
     }
     if of_file {
-        let labels = model.labels.join(", ");
+        const SHOWN: usize = 12;
+        let mut labels = model.labels.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+        if model.labels.len() > SHOWN {
+            labels.push_str(", ...");
+        }
         text.push_str(&format!("labels of the file: {labels}; --labels names others\n"));
     }
     print(&text).map_err(ImportError::Print)?;

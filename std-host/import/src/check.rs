@@ -66,7 +66,7 @@ pub(super) fn check(graph: &Graph, answer: ValueId) -> Result<Forms, GraphError>
                 let keeps = KEEPING.split_whitespace().any(|kind| node.op_type == kind);
                 input.filter(|_| keeps)
             }
-            Op::Last | Op::Shares => {
+            Op::Last | Op::Scores(_) | Op::Shares => {
                 let reason = "it may only be last, where the recipient of the answer applies it";
                 fault = Some(Fault::Unsupported(node.unsupported(Some(reason.to_owned()))));
                 input

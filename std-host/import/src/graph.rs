@@ -6,6 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use sharelet_model::Scores;
+
 use super::array::{Array, steps_along};
 use super::cell::Cell;
 use super::form::Form;
@@ -121,6 +123,8 @@ pub enum Op {
     },
     /// A function of the answer that its recipient can compute, and that must be last.
     Last,
+    /// One such function that is known by name, of all values of a row.
+    Scores(Scores),
     /// One such function: values that are divided by the sum of all magnitudes.
     Shares,
     /// Other dimensions, the same values in the same order: reshape, flatten, squeeze, unsqueeze.
@@ -315,7 +319,7 @@ impl Op {
     #[must_use]
     pub fn is_left_off(&self) -> bool {
         match self {
-            Self::Last | Self::Shares | Self::Softmax { .. } => true,
+            Self::Last | Self::Scores(_) | Self::Shares | Self::Softmax { .. } => true,
             Self::Function(function) => function.is_left_off(),
             _ => false,
         }

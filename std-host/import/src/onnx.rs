@@ -243,7 +243,7 @@ impl<'a> Reader<'a> {
                 (Some(mut value), Some(functions)) => {
                     for function in functions {
                         let next = self.fresh();
-                        self.push(node, function, Op::Last, vec![value], next);
+                        self.push(node, function, onnx_ml::function(function), vec![value], next);
                         value = next;
                     }
                     (Op::Identity, vec![value])

@@ -1,5 +1,7 @@
 //! Operators of ONNX's second set, `ai.onnx.ml`: what scikit-learn's pipelines are written in.
 
+use sharelet_model::Scores;
+
 use super::error::Refused;
 use super::graph::{Op, Tensor};
 use super::onnx_proto::NodeProto;
@@ -33,6 +35,15 @@ pub(super) fn read(node: &NodeProto) -> Result<Found, Refused> {
         "SVMClassifier" => pairs(node),
         kind if kind.starts_with("TreeEnsemble") => Err(TREES.into()),
         _ => Err(Refused::Node(None)),
+    }
+}
+
+/// A function of an answer, by its word here.
+pub(super) fn function(word: &str) -> Op {
+    match word {
+        "SOFTMAX" => Op::Scores(Scores::Softmax),
+        "LOGISTIC" => Op::Scores(Scores::Sigmoid),
+        _ => Op::Last,
     }
 }
 
@@ -164,7 +175,10 @@ pub(super) fn labels(node: &NodeProto) -> Vec<String> {
         !label.trim().is_empty() && label.len() <= MAX_LABEL_BYTES && !label.contains(is_unprinted)
     };
     let numbered = labels.iter().enumerate().all(|(index, label)| *label == index.to_string());
-    if numbered || !labels.iter().all(is_name) {
+    let mut sorted: Vec<&String> = labels.iter().collect();
+    sorted.sort_unstable();
+    let twice = sorted.windows(2).any(|pair| pair.first() == pair.last());
+    if numbered || twice || !labels.iter().all(is_name) {
         return Vec::new();
     }
     labels
@@ -173,9 +187,19 @@ pub(super) fn labels(node: &NodeProto) -> Vec<String> {
 /// Bytes of a class's name, at most.
 const MAX_LABEL_BYTES: usize = 256;
 
-/// What a terminal does not print as it is.
+/// What a terminal does not print as it is: controls, also those of the direction of writing, and
+/// what has no width.
 fn is_unprinted(character: char) -> bool {
-    character.is_control() || character == char::REPLACEMENT_CHARACTER
+    const OTHERS: [core::ops::RangeInclusive<char>; 7] = [
+        '\u{ad}'..='\u{ad}',
+        '\u{61c}'..='\u{61c}',
+        '\u{200b}'..='\u{200f}',
+        '\u{2028}'..='\u{202e}',
+        '\u{2060}'..='\u{206f}',
+        '\u{feff}'..='\u{feff}',
+        '\u{fff9}'..='\u{fffd}',
+    ];
+    character.is_control() || OTHERS.iter().any(|range| range.contains(&character))
 }
 
 /// How many classes a node names.

@@ -87,10 +87,21 @@ pub fn answer(graph: &Graph) -> Result<Answer, GraphError> {
     }
     left_off.reverse();
     let scores = scores(&left_off);
-    let values = left_off.iter().map(|node| node.output).chain([value]);
-    let labels = values.filter_map(|value| graph.labels.get(&value)).next().cloned();
+    let labels = labels(graph, value, &left_off);
     let left_off = left_off.into_iter().map(|node| node.op_type.clone()).collect();
-    Ok(Answer { value, left_off, scores, labels: labels.unwrap_or_default() })
+    Ok(Answer { value, left_off, scores, labels })
+}
+
+/// The names of a value's elements: its own, or those of what is computed of it, as long as that
+/// has the same elements in the same order.
+fn labels(graph: &Graph, value: ValueId, nodes: &[&Node]) -> Vec<String> {
+    let own = graph.labels.get(&value);
+    let keeps = |node: &Node| {
+        matches!(node.op, Op::Softmax { .. } | Op::Function(_) | Op::Scores(_) | Op::Shares)
+    };
+    let same = nodes.iter().take_while(|node| keeps(node)).count();
+    let mut of_nodes = nodes.iter().take(same + 1).map(|node| graph.labels.get(&node.output));
+    own.or_else(|| of_nodes.find_map(|labels| labels)).cloned().unwrap_or_default()
 }
 
 /// The function of an answer to which these nodes come, but for what picks a class, or names it.
@@ -109,9 +120,7 @@ fn scores(nodes: &[&Node]) -> Option<Scores> {
         }
         Op::Function(Function::Sigmoid) => Scores::Sigmoid,
         Op::Function(Function::Tanh) => Scores::Tanh,
-        // By the words of ONNX's second set.
-        Op::Last if first.op_type == "SOFTMAX" => Scores::Softmax,
-        Op::Last if first.op_type == "LOGISTIC" => Scores::Sigmoid,
+        Op::Scores(scores) => scores,
         _ => return None,
     };
     let (scores, rest) = match (scores, rest.split_first()) {

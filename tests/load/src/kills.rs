@@ -2,8 +2,9 @@
 //!
 //! A moment is a line of progress that is waited for, and a pause after it that is as long as a
 //! step at most. So every step is hit, however fast the machine is, and nothing in the programs
-//! knows of it. After each kill the state on the disk is opened as it is, in a copy: it must be
-//! past every number that anybody has seen in use.
+//! knows of it. After each kill the state on the disk is looked at as it is: a dealer's, a host's or
+//! a counter's in a copy, which must be past every number that anybody has seen in use; data and
+//! keys whether they are whole. Halves of a store that are spent twice are seen in the log.
 
 mod asked;
 mod made;
@@ -64,6 +65,7 @@ pub fn run(binary: &str, settings: &Settings) -> Outcome {
     host.end(&mut outcome);
     servers.end(&mut outcome);
     two.end(&mut outcome);
+    uploaded.end(&mut outcome);
     trained.end(&mut outcome);
     outcome
 }

@@ -58,8 +58,8 @@ impl Findings {
     /// The stores in a state of two that prepare with each other; how many there are.
     fn halves(&mut self, state: &Path) -> Result<usize> {
         let mut stores = Vec::new();
-        for peer in entries(state)? {
-            stores.extend(entries(&peer)?.into_iter().filter(|store| is_store(store)));
+        for peer in self.entries(state)? {
+            stores.extend(self.entries(&peer)?.into_iter().filter(|store| is_store(store)));
         }
         for store in &stores {
             let shown = store.display();
@@ -82,7 +82,7 @@ impl Findings {
     pub(super) fn models(&mut self, path: &Path) -> Result<()> {
         let shown = path.display();
         let mut files = match std::fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => entries(path)?,
+            Ok(metadata) if metadata.is_dir() => self.entries(path)?,
             Ok(_) => vec![path.to_owned()],
             Err(error) => return self.wrong(format!("{shown}: {error}")),
         };
@@ -113,19 +113,26 @@ impl Findings {
             Err(error) => self.wrong(format!("{error:#}")),
         }
     }
+
+    /// What is in a folder, by name; nothing, where it is none.
+    fn entries(&mut self, folder: &Path) -> Result<Vec<PathBuf>> {
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let listed = std::fs::read_dir(folder)
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+        let mut entries: Vec<PathBuf> = match listed {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.wrong(format!("{}: {error}", folder.display()))?;
+                return Ok(Vec::new());
+            }
+        };
+        entries.sort_unstable();
+        Ok(entries)
+    }
 }
 
 fn is_store(folder: &Path) -> bool {
     folder.join(halves::RECORD).exists()
-}
-
-/// What is in a folder, by name; nothing, where it is none.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let entries = std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
-    let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
-    entries.sort_unstable();
-    Ok(entries)
 }

@@ -187,34 +187,97 @@ fn sum(parts: &[&[u8]]) -> [u8; SUM_BYTES] {
     crc.finalize().to_le_bytes()
 }
 
-/// Looks into a store that is there, whosever it is, as a program does that opens it.
+/// Looks into a store that is there, and changes nothing. Whether it fits a pair, a model and their
+/// transfers, only a program can tell that has them.
 ///
 /// # Errors
-/// As [`Halves::open`]; [`HalvesError::Lost`] where there is no record.
+/// [`HalvesError`]: files that are cut or damaged, or that belong to different stores, a record that
+/// is lost; [`StoreError::Locked`] if another process uses it.
 pub fn look(directory: &Path) -> Result<Stock, HalvesError> {
+    let _lock = Lock::take(&directory.join(".lock"), directory)?;
     let record = directory.join(RECORD);
     let lost = || HalvesError::Lost { path: record.clone() };
-    let read = |path: &Path| fs::read(path).map_err(FileError::at(path));
-    let bytes = read(&record)?;
+    let bytes = fs::read(&record).map_err(FileError::at(&record))?;
     let mut names = bytes.get(RECORD_MAGIC.len() + 2..).ok_or_else(lost)?;
     let [party] = take(&mut names);
     let (pair, model, transfers) = (take(&mut names), take(&mut names), take(&mut names));
     let origin = Origin { party, pair, model, transfers };
-    // All batches of a store have halves of one length.
-    let entries = fs::read_dir(directory).map_err(FileError::at(directory))?.flatten();
-    let mut paths = entries.map(|entry| entry.path());
-    let batch = paths.find(|path| path.extension().is_some_and(|ending| ending == ENDING));
-    let mut half_bytes = 0;
-    if let Some(path) = batch {
-        let mut header = Vec::new();
-        let file = File::open(&path).map_err(FileError::at(&path))?;
-        file.take(HEADER_BYTES as u64).read_to_end(&mut header).map_err(FileError::at(&path))?;
-        let damaged = || HalvesError::Damaged { path: path.clone(), what: "it is cut" };
-        let (mut rest, _) =
-            header.split_last_chunk::<{ 8 + SUM_BYTES }>().ok_or_else(damaged)?.1.split_at(8);
-        half_bytes = usize::try_from(u64::from_le_bytes(take(&mut rest))).map_err(|_| damaged())?;
+    let [epoch, next] = numbers(&record, &bytes, &origin)?.0;
+    let batches = listed(directory)?.into_iter().map(|path| header(&path, &origin));
+    let batches: Vec<_> = batches.map(|read| Ok(read?.0)).collect::<Result<_, HalvesError>>()?;
+    expect_apart(directory, &batches)?;
+    Ok(Stock { epoch, next, batches })
+}
+
+/// The files of a store's batches, lowest first.
+fn listed(directory: &Path) -> Result<Vec<PathBuf>, HalvesError> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory).map_err(FileError::at(directory))? {
+        let path = entry.map_err(FileError::at(directory))?.path();
+        if path.extension().is_some_and(|ending| ending == ENDING) {
+            paths.push(path);
+        }
     }
-    Ok(Halves::open(directory, origin, half_bytes)?.stock())
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+/// Where a batch lies.
+fn path_of(directory: &Path, batch: &Batch) -> PathBuf {
+    directory.join(format!("{:020}.{ENDING}", batch.first))
+}
+
+fn expect_apart(directory: &Path, batches: &[Batch]) -> Result<(), HalvesError> {
+    match batches.windows(2).find(|pair| matches!(pair, [one, next] if next.first < one.end())) {
+        Some([_, next]) => {
+            let what = "it overlaps with the one before it";
+            Err(HalvesError::Damaged { path: path_of(directory, next), what })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Epoch and lowest unspent index of a record, and whether it belongs to these transfers.
+fn numbers(path: &Path, bytes: &[u8], origin: &Origin) -> Result<([u64; 2], bool), HalvesError> {
+    let lost = || HalvesError::Lost { path: path.to_owned() };
+    let (mut rest, is_current) =
+        content(path, bytes, RECORD_MAGIC, origin).map_err(|error| match error {
+            HalvesError::Foreign { .. } => error,
+            _ => lost(),
+        })?;
+    if rest.len() != 16 {
+        return Err(lost());
+    }
+    let numbers = [take(&mut rest), take(&mut rest)].map(u64::from_le_bytes);
+    Ok((numbers, is_current))
+}
+
+/// The batch of a file, and the bytes of a half.
+fn header(path: &Path, origin: &Origin) -> Result<(Batch, u64), HalvesError> {
+    let damaged = |what| HalvesError::Damaged { path: path.to_owned(), what };
+    let mut file = File::open(path).map_err(FileError::at(path))?;
+    let found = file.metadata().map_err(FileError::at(path))?.len();
+    let mut header = vec![0; HEADER_BYTES];
+    file.read_exact(&mut header).map_err(|_| damaged("it is cut"))?;
+    let (mut rest, is_current) = content(path, &header, BATCH_MAGIC, origin)?;
+    if !is_current {
+        return Err(damaged("it was made with transfers that are gone"));
+    }
+    let batch = Batch {
+        id: take(&mut rest),
+        first: u64::from_le_bytes(take(&mut rest)),
+        count: u32::from_le_bytes(take(&mut rest)),
+    };
+    let half_bytes = u64::from_le_bytes(take(&mut rest));
+    let each = half_bytes.checked_add(SUM_BYTES as u64);
+    let halves = each.and_then(|each| each.checked_mul(u64::from(batch.count)));
+    if halves.and_then(|halves| halves.checked_add(HEADER_BYTES as u64)) != Some(found) {
+        return Err(damaged("it is cut"));
+    }
+    if path.parent().map(|directory| path_of(directory, &batch)).as_deref() != Some(path) {
+        return Err(damaged("its name is not its first index"));
+    }
+    Ok((batch, half_bytes))
 }
 
 /// What follows magic, version and origin, if the sum at the end is right; and whether it was made
@@ -278,14 +341,7 @@ impl Halves {
             batches: Vec::new(),
             _lock: lock,
         };
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(directory).map_err(FileError::at(directory))? {
-            let path = entry.map_err(FileError::at(directory))?.path();
-            if path.extension().is_some_and(|ending| ending == ENDING) {
-                paths.push(path);
-            }
-        }
-        paths.sort_unstable();
+        let mut paths = listed(directory)?;
         let record = store.record();
         match fs::read(&record) {
             Ok(bytes) if store.read_record(&record, &bytes)? => {}
@@ -308,13 +364,9 @@ impl Halves {
         }
         for path in paths {
             let batch = store.read_header(&path)?;
-            let after = store.batches.last().map_or(0, Batch::end);
-            if batch.first < after {
-                let what = "it overlaps with the one before it";
-                return Err(HalvesError::Damaged { path, what });
-            }
             store.batches.push(batch);
         }
+        expect_apart(directory, &store.batches)?;
         store.drop_spent();
         Ok(store)
     }
@@ -324,21 +376,13 @@ impl Halves {
     }
 
     fn path(&self, batch: &Batch) -> PathBuf {
-        self.directory.join(format!("{:020}.{ENDING}", batch.first))
+        path_of(&self.directory, batch)
     }
 
     /// Whether the record belongs to the transfers that are kept now.
     fn read_record(&mut self, path: &Path, bytes: &[u8]) -> Result<bool, HalvesError> {
-        let lost = || HalvesError::Lost { path: path.to_owned() };
-        let (mut rest, is_current) =
-            content(path, bytes, RECORD_MAGIC, &self.origin).map_err(|error| {
-                if matches!(error, HalvesError::Foreign { .. }) { error } else { lost() }
-            })?;
-        if rest.len() != 16 {
-            return Err(lost());
-        }
-        self.epoch = u64::from_le_bytes(take(&mut rest));
-        self.next = u64::from_le_bytes(take(&mut rest));
+        let is_current;
+        ([self.epoch, self.next], is_current) = numbers(path, bytes, &self.origin)?;
         Ok(is_current)
     }
 
@@ -372,29 +416,10 @@ impl Halves {
     }
 
     fn read_header(&self, path: &Path) -> Result<Batch, HalvesError> {
-        let damaged = |what| HalvesError::Damaged { path: path.to_owned(), what };
-        let mut file = File::open(path).map_err(FileError::at(path))?;
-        let found = file.metadata().map_err(FileError::at(path))?.len();
-        let mut header = vec![0; HEADER_BYTES];
-        file.read_exact(&mut header).map_err(|_| damaged("it is cut"))?;
-        let (mut rest, is_current) = content(path, &header, BATCH_MAGIC, &self.origin)?;
-        if !is_current {
-            return Err(damaged("it was made with transfers that are gone"));
-        }
-        let batch = Batch {
-            id: take(&mut rest),
-            first: u64::from_le_bytes(take(&mut rest)),
-            count: u32::from_le_bytes(take(&mut rest)),
-        };
-        if u64::from_le_bytes(take(&mut rest)) != self.half_bytes as u64 {
-            return Err(damaged("its halves are of another length"));
-        }
-        let each = (self.half_bytes + SUM_BYTES) as u64;
-        if found != HEADER_BYTES as u64 + u64::from(batch.count) * each {
-            return Err(damaged("it is cut"));
-        }
-        if self.path(&batch) != path {
-            return Err(damaged("its name is not its first index"));
+        let (batch, half_bytes) = header(path, &self.origin)?;
+        if half_bytes != self.half_bytes as u64 {
+            let what = "its halves are of another length";
+            return Err(HalvesError::Damaged { path: path.to_owned(), what });
         }
         Ok(batch)
     }

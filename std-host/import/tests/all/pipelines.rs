@@ -190,6 +190,44 @@ fn labels(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
+/// A classifier of three classes on support vectors has three values, one for each pair.
+#[test]
+fn pairs_of_classes_are_not_named_as_classes_are() {
+    let names = AttributeProto {
+        name: "classlabels_strings".into(),
+        strings: [&b"a"[..], b"b", b"c"].map(<[u8]>::to_vec).into(),
+        ..AttributeProto::default()
+    };
+    let told = vec![
+        text("kernel_type", "LINEAR"),
+        names.clone(),
+        ints("vectors_per_class", &[1, 1, 1]),
+        reals("support_vectors", &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]),
+        reals("coefficients", &[1.0, -1.0, 1.0, -1.0, 1.0, -1.0]),
+        reals("rho", &[0.5, -0.5, 1.5]),
+    ];
+    let votes = ml("SVMClassifier", "x", &["l", "p"], told);
+    let chain = read(vec![votes, ml("ZipMap", "p", &["y"], vec![names.clone()])], "y").unwrap();
+    assert_eq!((chain.layers.last().map(|layer| layer.outputs()), chain.scores), (Some(3), None));
+    assert_eq!(chain.labels, labels(&[]));
+    // Columns of probabilities in another order.
+    let classifier = ml(
+        "LinearClassifier",
+        "x",
+        &["l", "p"],
+        vec![
+            ints("classlabels_ints", &[0, 1, 2]),
+            reals("coefficients", &[1.0, 2.0, 3.0, 0.0, -1.0, 1.0, 0.5, 0.5, 0.5]),
+            reals("intercepts", &[0.5, 1.0, 0.0]),
+            text("post_transform", "SOFTMAX"),
+        ],
+    );
+    let picked = ml("ArrayFeatureExtractor", "p", &["e"], vec![]);
+    let zip = ml("ZipMap", "e", &["y"], vec![names]);
+    let chain = read(vec![classifier, picked, zip], "y").unwrap();
+    assert_eq!(chain.labels, labels(&[]));
+}
+
 /// Probabilities and names of classes, as scikit-learn's classifiers have them.
 #[test]
 fn classifiers_have_scores_and_names() {
@@ -243,7 +281,8 @@ fn classifiers_have_scores_and_names() {
         }
     }
     // What a terminal would take for something else, and what is no text.
-    for name in [&b"a\x1b[2Jb"[..], b"a\nb", b"", b"  ", b"\xff", &[b'a'; 257]] {
+    let turned = "a\u{202e}b".as_bytes();
+    for name in [&b"a\x1b[2Jb"[..], b"a\nb", b"", b"  ", b"\xff", &[b'a'; 257], turned, b"c"] {
         let names = strings(&[b"a", name, b"c"]);
         let chain = read(vec![classifier("SOFTMAX", names)], "p").unwrap();
         assert_eq!(chain.labels, labels(&[]), "{name:?}");

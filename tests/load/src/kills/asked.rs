@@ -287,6 +287,8 @@ impl Asked {
         for service in &mut self.services {
             service.kill(&mut self.seen);
         }
+        // What nobody says is not seen to be used twice.
+        assert!(self.dealt_to.is_some() || self.seen.halves > 0, "no half was seen to be spent");
         for twice in core::mem::take(&mut self.seen.twice) {
             outcome.reused += 1;
             outcome.say(format!("used twice: {twice}"));

@@ -12,6 +12,8 @@ pub(super) struct Seen {
     pub(super) evaluated: BTreeSet<u64>,
     /// Queries that were evaluated, by either server.
     pub(super) queries: HashSet<String>,
+    /// Halves of a store that were spent.
+    pub(super) halves: u64,
     /// What was seen twice.
     pub(super) twice: Vec<String>,
 }
@@ -43,6 +45,7 @@ impl Seen {
             if line.contains(" spends half ") {
                 let half = after(line, " spends half ").unwrap_or_default();
                 self.once(format!("half {half} of a store, spent by {program}"));
+                self.halves += 1;
             } else if line.contains(" evaluated ") {
                 let (query, session) = (after(line, "query="), after(line, "session="));
                 if let Some(session) = session.and_then(|session| session.parse().ok()) {

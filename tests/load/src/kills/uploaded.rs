@@ -46,7 +46,8 @@ impl Uploaded {
             uploaded.room.works(&line);
             uploaded.span = start.elapsed();
         }
-        uploaded.expected = uploaded.opened().expect("an undisturbed owner's data");
+        let newest = uploaded.opened(uploaded.datasets);
+        uploaded.expected = newest.expect("an undisturbed owner's data");
         uploaded
     }
 
@@ -58,9 +59,9 @@ impl Uploaded {
         format!("share people.csv --label y --binary --dataset d{dataset} --owner lab --to {to}")
     }
 
-    /// The words of the newest dataset, if both servers have their shares of it.
-    fn opened(&self) -> Option<Vec<u64>> {
-        let name = format!("d{}", self.datasets).parse().expect("a name");
+    /// The words of a dataset, if both servers have their shares of it.
+    fn opened(&self, dataset: usize) -> Option<Vec<u64>> {
+        let name = format!("d{dataset}").parse().expect("a name");
         let words = |party, folder: &str| {
             let dataset = Datasets::read(&self.room.path(folder), party).dataset(&name).ok()?;
             Some([dataset.features, dataset.targets].concat())
@@ -107,7 +108,7 @@ impl Uploaded {
             }
         }
         outcome.results += 1;
-        match self.opened() {
+        match self.opened(self.datasets) {
             None => {
                 outcome.lost += 1;
                 outcome.say(format!("{place}: the servers do not have the data"));
@@ -119,5 +120,15 @@ impl Uploaded {
             Some(_) => {}
         }
         at_work
+    }
+
+    /// Whether all that was registered is still there.
+    pub(super) fn end(self, outcome: &mut Outcome) {
+        for dataset in 1..=self.datasets {
+            if self.opened(dataset).as_ref() != Some(&self.expected) {
+                outcome.lost += 1;
+                outcome.say(format!("dataset {dataset} is gone, or another one"));
+            }
+        }
     }
 }
