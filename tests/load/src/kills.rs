@@ -2,9 +2,9 @@
 //!
 //! A moment is a line of progress that is waited for, and a pause after it that is as long as a
 //! step at most. So every step is hit, however fast the machine is, and nothing in the programs
-//! knows of it. After each kill the state on the disk is looked at as it is: a dealer's, a host's or
-//! a counter's in a copy, which must be past every number that anybody has seen in use; data and
-//! keys whether they are whole. Halves of a store that are spent twice are seen in the log.
+//! knows of it. After each kill the state on the disk is looked at as it is: that of a dealer, a
+//! host or a counter in a copy, which must be past every number that anybody has seen in use; data
+//! and keys whether they are whole. Halves of a store that are spent twice are seen in the log.
 
 mod asked;
 mod made;

@@ -191,8 +191,8 @@ fn sum(parts: &[&[u8]]) -> [u8; SUM_BYTES] {
 /// transfers, only a program can tell that has them.
 ///
 /// # Errors
-/// [`HalvesError`]: files that are cut or damaged, or that belong to different stores, a record that
-/// is lost; [`StoreError::Locked`] if another process uses it.
+/// [`HalvesError`]: files that are cut or damaged, or that belong to different stores, a record
+/// that is lost; [`StoreError::Locked`] if another process uses it.
 pub fn look(directory: &Path) -> Result<Stock, HalvesError> {
     let _lock = Lock::take(&directory.join(".lock"), directory)?;
     let record = directory.join(RECORD);
