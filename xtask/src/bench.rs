@@ -114,8 +114,8 @@ enum Which {
     /// A thousand devices at one host with five models, which are replaced twenty times:
     /// target/bench/trust.json.
     Fleet,
-    /// Dealer, hosts, servers and devices killed two hundred times, and started again:
-    /// target/bench/trust.json.
+    /// Dealer, hosts, servers, devices, owners of data, and who makes keys, killed two hundred
+    /// times and started again: target/bench/trust.json.
     Kills,
     /// Eight hosts that claim a million numbers of one store, killed with it a hundred times:
     /// target/bench/trust.json.

@@ -1,5 +1,5 @@
-//! Pages for who watches a service: `/metrics`, `/devices`, `/healthz` and `/readyz` over HTTP, at
-//! an address of its own. [`ask`] reads one.
+//! Pages for who watches a service: `/metrics`, `/devices`, `/versions`, `/healthz` and `/readyz`
+//! over HTTP, at an address of its own. [`ask`] reads one.
 
 use core::convert::Infallible;
 use core::time::Duration;

@@ -37,7 +37,7 @@ pub struct Settings {
     pub every: Duration,
     /// Connections of each hostile manner at each service; as many devices stop midway.
     pub hostile: usize,
-    /// Models beside a small random one, each with a host of its own.
+    /// Models beside a small random one, all at one host.
     pub cases: Vec<Case>,
     /// Of the random model, and of when who comes.
     pub seed: u64,
