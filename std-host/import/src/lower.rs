@@ -10,7 +10,7 @@
 use std::collections::{HashMap, HashSet};
 
 use sharelet_core::shape::{Shape, Window};
-use sharelet_model::Scores;
+use sharelet_model::{Scores, classes_of_pairs};
 
 use super::dims::Forms;
 use super::fold::{Factors, greatest_divisor};
@@ -99,7 +99,11 @@ pub fn lower(graph: &Graph) -> Result<Chain, GraphError> {
     }
     let name = graph.name.clone();
     let mut labels = answer.labels;
-    if width != Some(labels.len()) {
+    let named = match scores {
+        Some(Scores::OneVsOne) => width.and_then(classes_of_pairs),
+        _ => width,
+    };
+    if named != Some(labels.len()) {
         labels.clear();
     }
     Ok(Chain { name, layers, left_off: answer.left_off, scores, labels, steps })

@@ -43,6 +43,7 @@ pub(super) fn function(word: &str) -> Op {
     match word {
         "SOFTMAX" => Op::Scores(Scores::Softmax),
         "LOGISTIC" => Op::Scores(Scores::Sigmoid),
+        "SVMClassifier" => Op::Scores(Scores::OneVsOne),
         _ => Op::Last,
     }
 }
@@ -159,7 +160,7 @@ fn pairs(node: &NodeProto) -> Result<Found, Refused> {
 /// The names of a classifier's classes, where they say more than their numbers do: output by
 /// output, and none where one of them cannot be printed.
 pub(super) fn labels(node: &NodeProto) -> Vec<String> {
-    if !matches!(node.op_type.as_str(), "LinearClassifier" | "ZipMap") {
+    if !matches!(node.op_type.as_str(), "LinearClassifier" | "SVMClassifier" | "ZipMap") {
         return Vec::new();
     }
     let of = |name: &str| {

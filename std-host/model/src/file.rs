@@ -19,7 +19,7 @@ use sharelet_core::session::wire::task::Task;
 use sharelet_core::shape::Part;
 use sharelet_link::files::{FileError, write_file};
 
-use super::scores::Scores;
+use super::scores::{Scores, classes_of_pairs};
 
 /// The most layers a model on the host may have.
 pub const MAX_LAYERS: usize = 250;
@@ -199,11 +199,13 @@ impl Model {
                 }
             }
         }
-        if !self.labels.is_empty() && self.labels.len() != self.network.outputs() {
-            return Err(ModelError::Labels {
-                expected: self.network.outputs(),
-                found: self.labels.len(),
-            });
+        let outputs = self.network.outputs();
+        let expected = match self.scores {
+            Some(Scores::OneVsOne) => classes_of_pairs(outputs).unwrap_or(outputs),
+            _ => outputs,
+        };
+        if !self.labels.is_empty() && self.labels.len() != expected {
+            return Err(ModelError::Labels { expected, found: self.labels.len() });
         }
         Ok(())
     }
@@ -260,10 +262,13 @@ impl Model {
         Ok(self.network.twin(self, &mut vectors).unwrap_or_default().to_vec())
     }
 
-    /// The label of the largest element of an answer; `None` without labels.
+    /// The label of the largest element of an answer, or of the class that pairs elect; `None`
+    /// without labels.
     #[must_use]
     pub fn label(&self, answer: &[u32]) -> Option<&str> {
-        self.labels.get(largest(answer)?).map(String::as_str)
+        let reals: Vec<f64> = answer.iter().map(|word| f64::from(word.cast_signed())).collect();
+        let elected = self.scores.and_then(|scores| scores.elected(&reals));
+        self.labels.get(elected.or_else(|| largest(answer))?).map(String::as_str)
     }
 
     /// Writes the model to a file, atomically: on an error the file is as it was.

@@ -24,4 +24,4 @@ pub mod readings;
 mod scores;
 
 pub use self::file::{FILE_VERSION, FileFault, MAX_LAYERS, Model, ModelError, largest};
-pub use self::scores::Scores;
+pub use self::scores::{Scores, classes_of_pairs};

@@ -16,12 +16,41 @@ pub enum Scores {
     Tanh,
     /// `1 / (1 + e^-x)` of each, divided by the sum of all: classes, each against the rest.
     OneVsRest,
+    /// Votes for each class, where values are of pairs of classes: 0 and 1, 0 and 2, up to the last
+    /// two. A positive one is a vote for the first of its pair (LIBSVM: Chang and Lin, 2011,
+    /// section 6).
+    OneVsOne,
+}
+
+/// How many classes have so many pairs; `None` if there are no such.
+#[must_use]
+pub fn classes_of_pairs(pairs: usize) -> Option<usize> {
+    let pairs_of = |classes: &usize| classes * (classes - 1) / 2;
+    let classes = (2..=pairs.saturating_add(1)).find(|classes| pairs_of(classes) >= pairs)?;
+    (pairs_of(&classes) == pairs).then_some(classes)
+}
+
+/// The votes for each class; nothing where the values are not of pairs.
+fn votes(values: &[f64]) -> Vec<f64> {
+    let mut votes = vec![0.0; classes_of_pairs(values.len()).unwrap_or(0)];
+    let classes = votes.len();
+    let pairs =
+        (0..classes).flat_map(|first| (first + 1..classes).map(move |other| (first, other)));
+    for ((first, other), value) in pairs.zip(values) {
+        if let Some(votes) = votes.get_mut(if *value > 0.0 { first } else { other }) {
+            *votes += 1.0;
+        }
+    }
+    votes
 }
 
 impl Scores {
     /// The function of these values.
     #[must_use]
     pub fn of(self, values: &[f64]) -> Vec<f64> {
+        if self == Self::OneVsOne {
+            return votes(values);
+        }
         // Sums of exponentials do not overflow where the largest is 1.
         let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = values.iter().map(|value| (value - largest).exp()).sum();
@@ -41,8 +70,18 @@ impl Scores {
             // As ONNX's Normalizer has it, nothing of nothing is nothing.
             Self::OneVsRest if all == 0.0 => 0.0,
             Self::OneVsRest => logistic(*value) / all,
+            Self::OneVsOne => *value,
         };
         values.iter().map(score).collect()
+    }
+
+    /// The class that has the most votes, the first of equals; `None` for functions of values that
+    /// are a class's each: there it is that of the largest.
+    #[must_use]
+    pub fn elected(self, values: &[f64]) -> Option<usize> {
+        let votes = if self == Self::OneVsOne { votes(values) } else { Vec::new() };
+        let most = votes.iter().copied().fold(0.0, f64::max);
+        votes.iter().position(|votes| *votes >= most)
     }
 
     /// Its word.
@@ -54,6 +93,7 @@ impl Scores {
             Self::Sigmoid => "sigmoid",
             Self::Tanh => "tanh",
             Self::OneVsRest => "one-vs-rest",
+            Self::OneVsOne => "one-vs-one",
         }
     }
 }
@@ -85,5 +125,23 @@ mod tests {
         assert_eq!(Scores::Softmax.of(&[]), [0.0; 0]);
         assert_eq!(Scores::OneVsRest.of(&[1e6, -1e6]), [1.0, 0.0]);
         assert_eq!(Scores::OneVsRest.of(&[-1e6, -1e6]), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn pairs_vote_for_classes() {
+        for (pairs, classes) in [(1, 2), (3, 3), (6, 4), (45, 10)] {
+            assert_eq!(classes_of_pairs(pairs), Some(classes));
+        }
+        assert!([0, 2, 4, 5, 44].into_iter().all(|pairs| classes_of_pairs(pairs).is_none()));
+        let pairs = Scores::OneVsOne;
+        assert_eq!((pairs.of(&[-1.0]), pairs.elected(&[-1.0])), (vec![0.0, 1.0], Some(1)));
+        assert_eq!(pairs.elected(&[0.5]), Some(0));
+        // 1 against 0, 2 against 0, 2 against 1.
+        let values = [-3.8, -1.7, -2.9];
+        assert_eq!((pairs.of(&values), pairs.elected(&values)), (vec![0.0, 1.0, 2.0], Some(2)));
+        // One vote each: the first.
+        assert_eq!(pairs.elected(&[1.0, -1.0, 1.0]), Some(0));
+        assert_eq!((pairs.of(&[1.0, 2.0]), pairs.elected(&[1.0, 2.0])), (vec![], None));
+        assert_eq!(Scores::Softmax.elected(&[1.0, 2.0]), None);
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use sharelet_core::DeviceId;
 use sharelet_core::ring::Ring;
 use sharelet_core::session::wire::query::QueryId;
-use sharelet_model::{Scores, largest};
+use sharelet_model::{Scores, classes_of_pairs, largest};
 
 pub use self::decimal::decimal;
 pub use self::labels::Labels;
@@ -55,6 +55,8 @@ pub enum ScoresArg {
     Tanh,
     /// `1 / (1 + e^-x)` of each, divided by the sum of all.
     OneVsRest,
+    /// Votes for classes, of values for pairs of them.
+    OneVsOne,
 }
 
 impl ScoresArg {
@@ -66,6 +68,7 @@ impl ScoresArg {
             Self::Sigmoid => Some(Scores::Sigmoid),
             Self::Tanh => Some(Scores::Tanh),
             Self::OneVsRest => Some(Scores::OneVsRest),
+            Self::OneVsOne => Some(Scores::OneVsOne),
         }
     }
 }
@@ -161,11 +164,15 @@ impl Printer {
     /// # Errors
     /// [`WrongArguments`].
     pub fn expect_outputs(&self, outputs: usize) -> Result<(), WrongArguments> {
+        let (expected, what) = match self.scores {
+            Some(Scores::OneVsOne) => (classes_of_pairs(outputs).unwrap_or(outputs), "classes"),
+            _ => (outputs, "outputs"),
+        };
         match self.labels.len() {
             0 => Ok(()),
-            found if found == outputs => Ok(()),
+            found if found == expected => Ok(()),
             found => Err(WrongArguments(format!(
-                "--labels: {found} labels for {outputs} outputs; give one for each"
+                "--labels: {found} labels for {expected} {what}; give one for each"
             ))),
         }
     }
@@ -185,12 +192,13 @@ impl Printer {
         {
             tracing::warn!("{error}");
         }
-        // A single number has no class.
-        let class = largest(answer).filter(|_| answer.len() > 1);
-        let label = class.and_then(|class| self.labels.get(class)).map(String::as_str);
         let words = answer.iter().map(|word| word.to_i64());
         let reals: Vec<f64> =
             words.clone().map(|word| word as f64 / f64::from(frac_bits).exp2()).collect();
+        // A single number has no class, unless it is of a pair.
+        let elected = self.scores.and_then(|scores| scores.elected(&reals));
+        let class = elected.or_else(|| largest(answer).filter(|_| answer.len() > 1));
+        let label = class.and_then(|class| self.labels.get(class)).map(String::as_str);
         let scores = self.scores.map(|scores| scores.of(&reals));
         let line = if self.args.json {
             let number = |word: i64| {

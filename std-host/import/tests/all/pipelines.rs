@@ -190,9 +190,10 @@ fn labels(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-/// A classifier of three classes on support vectors has three values, one for each pair.
+/// A classifier of three classes on support vectors has three values, one for each pair: they vote
+/// for classes, and these have the names.
 #[test]
-fn pairs_of_classes_are_not_named_as_classes_are() {
+fn pairs_of_classes_vote_for_classes_and_have_no_names() {
     let names = AttributeProto {
         name: "classlabels_strings".into(),
         strings: [&b"a"[..], b"b", b"c"].map(<[u8]>::to_vec).into(),
@@ -208,8 +209,9 @@ fn pairs_of_classes_are_not_named_as_classes_are() {
     ];
     let votes = ml("SVMClassifier", "x", &["l", "p"], told);
     let chain = read(vec![votes, ml("ZipMap", "p", &["y"], vec![names.clone()])], "y").unwrap();
-    assert_eq!((chain.layers.last().map(|layer| layer.outputs()), chain.scores), (Some(3), None));
-    assert_eq!(chain.labels, labels(&[]));
+    let outputs = chain.layers.last().map(|layer| layer.outputs());
+    assert_eq!((outputs, chain.scores), (Some(3), Some(Scores::OneVsOne)));
+    assert_eq!(chain.labels, labels(&["a", "b", "c"]));
     // Columns of probabilities in another order.
     let classifier = ml(
         "LinearClassifier",
