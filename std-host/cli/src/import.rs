@@ -15,8 +15,8 @@ use sharelet_import::ImportError;
 use sharelet_import::choose;
 use sharelet_import::layer::Layer;
 use sharelet_import::quantise::{MAX_FRAC_BITS, MAX_HEADROOM_BITS, Options};
-use sharelet_model::Model;
 use sharelet_model::readings::{ReadOptions, Readings};
+use sharelet_model::{Model, Scores};
 
 const EXAMPLES: &str = include_str!("examples/import.txt");
 
@@ -145,6 +145,12 @@ pub fn run(args: ImportArgs) -> Result<(), ImportError> {
             labels.push_str(", ...");
         }
         text.push_str(&format!("labels of the file: {labels}; --labels names others\n"));
+    }
+    if model.scores == Some(Scores::OneVsOne) {
+        text.push_str(
+            "warning: answers have a value for each pair of classes; a device or a console needs \
+             --scores one-vs-one, or its `class` is that of a pair\n",
+        );
     }
     print(&text).map_err(ImportError::Print)?;
     free()?;

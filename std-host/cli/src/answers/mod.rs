@@ -31,8 +31,8 @@ pub struct AnswerArgs {
     #[arg(long)]
     pub raw: bool,
     /// Print what a network ended in, too: softmax or log-softmax of all values, sigmoid or tanh
-    /// of each, or sigmoids divided by their sum. Of a model that is here it is known, unless
-    /// `none` is given.
+    /// of each, sigmoids divided by their sum, or the votes of pairs of classes, which elect the
+    /// class. Of a model that is here it is known, unless `none` is given.
     #[arg(long, value_enum, value_name = "FUNCTION")]
     pub scores: Option<ScoresArg>,
     /// Names of the outputs: a text file with one per line, or names separated by commas.
@@ -380,6 +380,21 @@ mod tests {
         let json = printed(AnswerArgs { json: true, ..text() }, softmax);
         let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         assert!((json["scores"][0].as_f64().expect("a number") - 0.731_058_578).abs() < 1e-8);
+    }
+
+    /// The largest of three pairs is the first; two of them vote for the last class.
+    #[test]
+    fn pairs_elect_the_class() {
+        let labels = ["a", "b", "c"].map(str::to_owned);
+        let mut printer = Printer::new(AnswerArgs::default(), &labels, Some(Scores::OneVsOne));
+        let words = [-256_i32, -512, -768].map(i32::cast_unsigned);
+        let line = printer.line(Asked::Reading(0), 8, &words).expect("prints");
+        let expected =
+            "index=0 values=-1,-2,-3 scores=0.000000,1.000000,2.000000 class=2 label=c\n";
+        assert_eq!(line, expected);
+        let one = printer.line(Asked::Reading(1), 8, &[256_u32]).expect("prints");
+        assert!(one.contains("scores=1.000000,0.000000 class=0 label=a"), "{one}");
+        assert!(printer.expect_outputs(6).is_err_and(|error| error.0.contains("4 classes")));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use sharelet_host::store::StoreError;
 use sharelet_host::store::dealer::{self, DealerStore};
-use sharelet_host::store::halves::{self, Batch, HalvesError};
+use sharelet_host::store::halves::{self, HalvesError};
 use sharelet_host::store::host::{self, HostStore};
 use sharelet_host::store::witness;
 use sharelet_model::Model;
@@ -65,9 +65,7 @@ impl Findings {
             let shown = store.display();
             match halves::look(store) {
                 Ok(stock) => {
-                    let next = stock.next;
-                    let ready = |batch: &Batch| batch.end() - batch.first.max(next);
-                    let ready: u64 = stock.batches.iter().map(ready).sum();
+                    let (next, ready) = (stock.next, stock.ready());
                     self.good(format!("{shown}: {ready} inferences ready, the next is {next}"))?;
                 }
                 Err(HalvesError::Store(StoreError::Locked { .. })) => {

@@ -92,6 +92,16 @@ pub struct Stock {
     pub batches: Vec<Batch>,
 }
 
+impl Stock {
+    /// Indices that are there and not spent. A batch that is spent as a whole may be there still,
+    /// where a power cut came before its end.
+    #[must_use]
+    pub fn ready(&self) -> u64 {
+        let of_batch = |batch: &Batch| batch.end().saturating_sub(batch.first.max(self.next));
+        self.batches.iter().map(of_batch).fold(0, u64::saturating_add)
+    }
+}
+
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -433,7 +443,7 @@ impl Halves {
     /// Indices that are there and not spent.
     #[must_use]
     pub fn ready(&self) -> u64 {
-        self.batches.iter().map(|batch| batch.end() - batch.first.max(self.next)).sum()
+        self.stock().ready()
     }
 
     /// The first index that a new batch may have.
@@ -610,6 +620,33 @@ mod tests {
 
     fn open(directory: &Path) -> Result<Halves, HalvesError> {
         Halves::open(directory, ORIGIN, 4)
+    }
+
+    /// Who looks into a store finds it as it left it, whole or in the middle of its work.
+    #[test]
+    fn a_look_changes_nothing_and_counts_what_is_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let directory = folder.path();
+        let mut store = open(directory).expect("opens");
+        store.put(batch(0, 3), &halves(3)).expect("writes");
+        store.put(batch(3, 2), &halves(2)).expect("writes");
+        let first = store.path(&batch(0, 3));
+        let kept = fs::read(&first).expect("reads");
+        (0..4).for_each(|index| drop(store.spend(index).expect("unspent")));
+        let locked = look(directory);
+        assert!(matches!(locked, Err(HalvesError::Store(StoreError::Locked { .. }))), "{locked:?}");
+        drop(store);
+        // The power was cut before the batch that is spent was deleted.
+        fs::write(&first, &kept).expect("writes");
+        let files = || {
+            let paths = listed(directory).expect("lists");
+            paths.into_iter().map(|path| fs::read(path).expect("reads")).collect::<Vec<_>>()
+        };
+        let before = files();
+        let stock = look(directory).expect("whole");
+        assert_eq!((stock.next, stock.batches.len(), stock.ready()), (4, 2, 1));
+        assert_eq!(files(), before);
+        assert_eq!(open(directory).expect("opens").ready(), 1);
     }
 
     /// Two stores that have the same.
