@@ -46,8 +46,8 @@ async fn device(
 
     // A reading that the model is not made for takes part as zeros; its answer is none.
     let mut input = [0; 3];
-    let (frac_bits, limit) = (network.input_frac_bits(), network.input_limit());
-    let fits = encode_or_zero(reading, frac_bits, limit, &mut input).is_ok();
+    let (scale, limit) = (network.input_scale(), network.input_limit());
+    let fits = encode_or_zero(reading, scale, limit, &mut input).is_ok();
     let (_connected, answer) = prepared.infer(&input).await?;
     let answer = answer.iter().map(|&word| decode(word, network.output_frac_bits()));
     Ok(if fits { answer.collect() } else { Vec::new() })

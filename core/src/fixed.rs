@@ -67,7 +67,7 @@ impl core::error::Error for FixedError {}
 /// ```
 pub fn encode<R: Ring>(
     reals: &[impl Real],
-    frac_bits: u8,
+    frac_bits: impl FracBits,
     limit: u64,
     out: &mut [R],
 ) -> Result<(), FixedError> {
@@ -79,12 +79,17 @@ pub fn encode<R: Ring>(
 
 /// Encodes as many as there are on both sides. Place and kind of the first refusal, in one word: 0
 /// if there is none.
-fn scale_all<R: Ring>(reals: &[impl Real], frac_bits: u8, limit: u64, out: &mut [R]) -> u64 {
+fn scale_all<R: Ring>(
+    reals: &[impl Real],
+    frac_bits: impl FracBits,
+    limit: u64,
+    out: &mut [R],
+) -> u64 {
     let limit = limit.min(R::pow2(R::BITS - 1).to_u64() - 1).min(MOST_LIMIT);
     let mut first = 0_u64;
-    for ((index, &real), out) in (0_u64..).zip(reals).zip(out) {
+    for (((index, column), &real), out) in (0_u64..).zip(0..).zip(reals).zip(out) {
         let parts = real.parts();
-        let (word, fits) = scale(parts, frac_bits, limit);
+        let (word, fits) = scale(parts, frac_bits.of(column), limit);
         let fits = fits & parts.finite;
         let kind = if_set(fits ^ 1, NOT_FINITE ^ if_set(parts.finite, NOT_FINITE ^ OUT_OF_RANGE));
         first |= if_set(bit(first == 0) & (fits ^ 1), index << KIND_BITS | kind);
@@ -143,7 +148,7 @@ fn if_set(bit: u64, value: u64) -> u64 {
 /// ```
 pub fn encode_or_zero<R: Ring>(
     reals: &[impl Real],
-    frac_bits: u8,
+    frac_bits: impl FracBits,
     limit: impl Into<u64>,
     out: &mut [R],
 ) -> Result<(), FixedError> {
@@ -224,12 +229,53 @@ real!(f64, 52, 1023);
 /// Limits end here: a mantissa that is shifted up by 33 places is beyond.
 const MOST_LIMIT: u64 = (1 << 52) - 1;
 
+/// Fraction bits of the elements of a reading: one number for all, or one for each.
+pub trait FracBits: Copy {
+    /// Those of element `column`, from 0.
+    fn of(&self, column: usize) -> i16;
+}
+
+impl FracBits for u8 {
+    fn of(&self, _: usize) -> i16 {
+        i16::from(*self)
+    }
+}
+
+/// Fraction bits of which each column has more or fewer: public, as the number that all have.
+///
+/// A table's columns can differ in size by a factor of a million. A column with exponent `e` has
+/// `frac_bits + e` fraction bits, below zero too; so one limit in words is another one for each.
+///
+/// ```
+/// use sharelet_core::fixed::{Columns, encode};
+///
+/// let frac_bits = Columns { frac_bits: 4, exponents: &[-2, 6] };
+/// let mut words = [0_u32; 2];
+/// encode(&[4096.0, 0.25], frac_bits, 1 << 15, &mut words)?;
+/// assert_eq!(words, [4096 << 2, 256]);
+/// # Ok::<(), sharelet_core::fixed::FixedError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Columns<'a> {
+    /// What all have.
+    pub frac_bits: u8,
+    /// What each has beyond that; 0 for columns that are not listed.
+    pub exponents: &'a [i8],
+}
+
+impl FracBits for Columns<'_> {
+    fn of(&self, column: usize) -> i16 {
+        let exponent = self.exponents.get(column).copied().unwrap_or(0);
+        i16::from(self.frac_bits) + i16::from(exponent)
+    }
+}
+
 /// The integer nearest to a number times `2^frac_bits`, halves away from zero, as a word; and 1 if
 /// the magnitude of that product is at most `limit`, which is at most [`MOST_LIMIT`], or 0.
 ///
 /// In integers: a processor without doubles has thousands of bytes of code for their sums and
 /// products.
-fn scale(number: Parts, frac_bits: u8, limit: u64) -> (u64, u64) {
+fn scale(number: Parts, frac_bits: i16, limit: u64) -> (u64, u64) {
     let Parts { negative, mantissa, places, .. } = number;
     let places = places - i32::from(frac_bits);
     // Beyond 33 places every mantissa but 0 exceeds every limit; beyond 60, nothing is left of a
@@ -266,7 +312,7 @@ mod tests {
 
     fn scaled(real: f32, frac_bits: u8, limit: u64) -> Option<i64> {
         let parts = real.parts();
-        let (word, fits) = scale(parts, frac_bits, limit);
+        let (word, fits) = scale(parts, frac_bits.into(), limit);
         (parts.finite & fits == 1).then_some(word.cast_signed())
     }
 
@@ -388,6 +434,31 @@ mod tests {
         }
         check::<u32>();
         check::<u64>();
+    }
+
+    #[test]
+    fn an_exponent_is_a_power_of_two_that_a_column_is_multiplied_with() {
+        let exponents: [i8; 9] = [-128, -40, -21, -1, 0, 1, 12, 40, 127];
+        for real in [0.0, 1.0, -0.75, 3.0e-7, 77.7, -1.25e6, 4.0e9] {
+            for (column, &exponent) in exponents.iter().enumerate() {
+                let reals = [real; 9];
+                let mut words = [1_u32; 9];
+                let limit = (1 << 31) - 1;
+                let scale = Columns { frac_bits: 6, exponents: &exponents };
+                let _ = encode(&reals, scale, limit, &mut words);
+                let mut word = [1_u32];
+                let multiplied = real * 2.0_f64.powi(exponent.into());
+                let _ = encode(&[multiplied], 6, limit, &mut word);
+                assert_eq!(words[column], word[0], "{real} {exponent}");
+            }
+        }
+        // What is not listed has no exponent of its own.
+        let mut words = [0_u32; 2];
+        let few = Columns { frac_bits: 3, exponents: &[1] };
+        assert_eq!(encode_or_zero(&[1.0, 1.0], few, 16_u32, &mut words), Ok(()));
+        assert_eq!(words, [16, 8]);
+        let refused = encode_or_zero(&[1.0, 2.1], few, 16_u32, &mut words);
+        assert_eq!((refused, words), (Err(FixedError::OutOfRange { index: 1 }), [0, 0]));
     }
 
     #[test]

@@ -95,6 +95,7 @@ pub fn make(folder: &Path) -> Result<Outcome> {
         force: true,
         headroom_bits: 1,
         input_frac_bits: None,
+        input_scale: import::Scale::default(),
         frac_bits: None,
         gate_bits: None,
         max_error: 0.2,

@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 use embassy_time::{Duration, TimeoutError, Timer, with_timeout};
 use embedded_io_async::{Read, Write};
 use sharelet_channel::Role;
-use sharelet_core::fixed::{FixedError, encode_or_zero};
+use sharelet_core::fixed::{FixedError, FracBits, encode_or_zero};
 use sharelet_core::keystream::{ChaCha12, Rounds};
 use sharelet_core::session::keep::{Keeping, Room};
 use sharelet_core::session::network::Network;
@@ -391,9 +391,9 @@ where
             self.sink.prepared(prepared.session(), prepared.io_mut().take(), instructions);
 
             let frac_bits = prepared.network().output_frac_bits();
-            let (input_frac_bits, limit) =
-                (prepared.network().input_frac_bits(), prepared.network().input_limit());
-            let encoded = self.read(features, input_frac_bits, limit, input, progress).await;
+            let (scale, limit) =
+                (prepared.network().input_scale(), prepared.network().input_limit());
+            let encoded = self.read(features, scale, limit, input, progress).await;
 
             let before = self.meter.instructions();
             let values;
@@ -424,14 +424,14 @@ where
     async fn read(
         &mut self,
         features: &mut [f32],
-        frac_bits: u8,
+        scale: impl FracBits,
         limit: u32,
         input: &mut [u32],
         progress: &mut Progress,
     ) -> Result<(), FixedError> {
         loop {
             let error = match self.sensor.read(features).await {
-                Ok(()) => match encode_or_zero(features, frac_bits, limit, input) {
+                Ok(()) => match encode_or_zero(features, scale, limit, input) {
                     Err(error) if self.settings.answer.to_host() => {
                         progress.readings = progress.readings.wrapping_add(1);
                         DeviceError::Reading(error)

@@ -13,6 +13,7 @@ class Model:
     inputs: int
     outputs: int
     input_limit: float
+    input_limits: list[float]
     frac_bits: int
     labels: list[str]
     report: tuple[str, list[str], float, float] | None

@@ -48,8 +48,14 @@ class Model:
 
     @property
     def input_limit(self) -> float:
-        """The largest magnitude of a value of a reading."""
+        """The largest magnitude that any value of a reading may have: the least of
+        `input_limits`."""
         return self._native.input_limit
+
+    @property
+    def input_limits(self) -> list[float]:
+        """The largest magnitude of each value of a reading."""
+        return self._native.input_limits
 
     @property
     def frac_bits(self) -> int:

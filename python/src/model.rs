@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use sharelet_host::dealer::masked;
 use sharelet_host::host::HostError;
-use sharelet_import::choose::quantise;
+use sharelet_import::columns::quantise;
 use sharelet_import::layer::{Chain, Layer};
 use sharelet_import::quantise::Options;
 use sharelet_import::{ImportError, lower, onnx};
@@ -64,8 +64,12 @@ impl Model {
 
     #[getter]
     fn input_limit(&self) -> f64 {
-        let network = &self.inner.network;
-        f64::from(network.input_limit()) / f64::from(network.input_frac_bits()).exp2()
+        self.inner.input_limits().into_iter().fold(f64::INFINITY, f64::min)
+    }
+
+    #[getter]
+    fn input_limits(&self) -> Vec<f64> {
+        self.inner.input_limits()
     }
 
     #[getter]
@@ -149,7 +153,14 @@ pub fn import_model(
     options: (u8, Option<u8>, Option<u8>, Option<u8>, f64),
 ) -> PyResult<Model> {
     let (headroom_bits, input_frac_bits, frac_bits, gate_bits, max_error) = options;
-    let options = Options { headroom_bits, input_frac_bits, frac_bits, gate_bits, max_error };
+    let options = Options {
+        headroom_bits,
+        input_frac_bits,
+        frac_bits,
+        gate_bits,
+        max_error,
+        ..Options::default()
+    };
     interruptible(py, move |_| {
         let mut chain = source.read(output.as_deref()).map_err(input)?;
         chain.name = name.unwrap_or(chain.name);

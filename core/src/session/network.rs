@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::gate::digits::Digits;
 use super::linear;
+#[cfg(feature = "column-scales")]
+use crate::fixed::Columns;
+use crate::fixed::FracBits;
 use crate::gate::{self, GateKind};
 use crate::shape::{Part, Parts, Shape, Window};
 
@@ -161,7 +164,17 @@ pub struct Network<const L: usize> {
     input_frac_bits: u8,
     input_limit: u32,
     layers: Vec<Layer, L>,
+    input_exponents: Exponents,
 }
+
+/// The most inputs that can have an exponent each; none without the feature `column-scales`.
+pub const MAX_COLUMNS: usize = if cfg!(feature = "column-scales") { 128 } else { 0 };
+
+/// An exponent for each input; or none, where all have the same scale.
+pub(crate) type Exponents = Vec<i8, MAX_COLUMNS>;
+
+/// The most bits that an input's scale may differ from that of the others, either way.
+pub const MAX_EXPONENT: i8 = 60;
 
 /// Why a description is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,6 +236,13 @@ pub enum NetworkError {
     },
     /// The largest admissible input is zero or does not fit the ring.
     InputLimitOutOfRange,
+    /// Inputs have exponents, and there is no room for as many.
+    TooManyColumns {
+        /// The receiver's bound.
+        limit: usize,
+    },
+    /// There are exponents, but not one for each input; or one is beyond [`MAX_EXPONENT`].
+    BadExponents,
 }
 
 impl fmt::Display for NetworkError {
@@ -271,6 +291,14 @@ impl fmt::Display for NetworkError {
             Self::InputLimitOutOfRange => {
                 write!(f, "the largest admissible input is zero or does not fit the ring")
             }
+            Self::TooManyColumns { limit } => write!(
+                f,
+                "each input has a scale of its own, and there is room for {limit}; build with the \
+                 feature `column-scales`, or import with `--input-scale one`"
+            ),
+            Self::BadExponents => {
+                write!(f, "the exponents of the inputs are too large, or not one for each")
+            }
         }
     }
 }
@@ -293,9 +321,36 @@ impl<const L: usize> Network<L> {
     ) -> Result<Self, NetworkError> {
         let layers =
             Vec::from_slice(layers).map_err(|_| NetworkError::TooManyLayers { limit: L })?;
-        let network = Self { ring_bits: RING_BITS, input_frac_bits, input_limit, layers };
+        let input_exponents = Exponents::new();
+        let network =
+            Self { ring_bits: RING_BITS, input_frac_bits, input_limit, layers, input_exponents };
         network.validate()?;
         Ok(network)
+    }
+
+    /// The same network for inputs of which each has a scale of its own: input `column` has
+    /// `exponents[column]` fraction bits more than [`Network::input_frac_bits`], or fewer. Its
+    /// weights are those of the inputs at these scales.
+    ///
+    /// # Errors
+    /// [`NetworkError::TooManyColumns`] and [`NetworkError::BadExponents`].
+    pub fn with_exponents(mut self, exponents: &[i8]) -> Result<Self, NetworkError> {
+        self.set_exponents(exponents.iter().copied())?;
+        self.validate()?;
+        Ok(self)
+    }
+
+    /// Takes exponents that were received; the whole is to be validated.
+    pub(crate) fn set_exponents(
+        &mut self,
+        exponents: impl Iterator<Item = i8>,
+    ) -> Result<(), NetworkError> {
+        self.input_exponents.clear();
+        for exponent in exponents {
+            let pushed = self.input_exponents.push(exponent);
+            pushed.map_err(|_| NetworkError::TooManyColumns { limit: MAX_COLUMNS })?;
+        }
+        Ok(())
     }
 
     /// Begins a description that is received.
@@ -303,6 +358,7 @@ impl<const L: usize> Network<L> {
         (self.ring_bits, self.input_frac_bits, self.input_limit) =
             (ring_bits, input_frac_bits, input_limit);
         self.layers.clear();
+        self.input_exponents.clear();
     }
 
     /// Adds a layer that was received; the whole is to be validated.
@@ -324,6 +380,14 @@ impl<const L: usize> Network<L> {
         }
         if self.input_limit == 0 || self.input_limit >= 1 << (RING_BITS - 1) {
             return Err(NetworkError::InputLimitOutOfRange);
+        }
+        let exponents = &self.input_exponents;
+        let bad = |exponent: &i8| !(-MAX_EXPONENT..=MAX_EXPONENT).contains(exponent);
+        if MAX_COLUMNS > 0
+            && !exponents.is_empty()
+            && (exponents.len() != self.inputs() || exponents.iter().any(bad))
+        {
+            return Err(NetworkError::BadExponents);
         }
         for (index, layer) in self.layers.iter().enumerate() {
             if !layer.shape.is_valid() {
@@ -394,6 +458,29 @@ impl<const L: usize> Network<L> {
     #[must_use]
     pub fn input_limit(&self) -> u32 {
         self.input_limit
+    }
+
+    /// What each input has in fraction bits beyond [`Network::input_frac_bits`]; nothing where all
+    /// have these.
+    #[must_use]
+    pub fn input_exponents(&self) -> &[i8] {
+        &self.input_exponents
+    }
+
+    /// The fraction bits of every input, as [`encode_or_zero`](crate::fixed::encode_or_zero) takes
+    /// them.
+    #[cfg(feature = "column-scales")]
+    #[must_use]
+    pub fn input_scale(&self) -> impl FracBits {
+        Columns { frac_bits: self.input_frac_bits, exponents: &self.input_exponents }
+    }
+
+    /// The fraction bits of every input, as [`encode_or_zero`](crate::fixed::encode_or_zero) takes
+    /// them.
+    #[cfg(not(feature = "column-scales"))]
+    #[must_use]
+    pub fn input_scale(&self) -> impl FracBits {
+        self.input_frac_bits
     }
 
     /// Elements of the input vector.

@@ -26,7 +26,7 @@ use crate::keystream::{ChaCha12, Key, KeyId, Keystream, Rounds};
 use crate::ring::{Ring, read_le_slice, write_le_slice};
 use crate::session::gate::{MAX_PIECE_OPENED_BYTES, opened_bytes};
 use crate::session::keep::{Keeping, Kept, Room};
-use crate::session::network::{Network, NetworkError};
+use crate::session::network::{MAX_COLUMNS, Network, NetworkError};
 use crate::session::packed::{pack, packed_bytes, unpack};
 use crate::session::phases::{FirstMasks, Follows, Offline, Paused};
 use crate::session::piece::PIECE_ELEMS;
@@ -41,7 +41,7 @@ use crate::share;
 use crate::step::StepError;
 
 /// Room for the largest handshake message that a device reads, in bytes per layer.
-const WELCOME_LAYER_BYTES: usize = 72;
+const WELCOME_LAYER_BYTES: usize = 72 + MAX_COLUMNS.div_ceil(5);
 /// Bytes of a piece of ring elements.
 const PIECE_BYTES: usize = PIECE_ELEMS * u32::BYTES;
 
@@ -181,6 +181,9 @@ fn refusal_of(error: WelcomeError) -> (SessionError, Refusal) {
             SessionError::Network(error),
             Refusal::TooManyLayers { limit: u8::try_from(limit).unwrap_or(u8::MAX) },
         ),
+        WelcomeError::Network(error @ NetworkError::TooManyColumns { .. }) => {
+            (SessionError::Network(error), Refusal::TooManyColumns)
+        }
         WelcomeError::Network(error) => (SessionError::Network(error), Refusal::BadNetwork),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{env, fs, path::PathBuf};
 
-const VECTORS: &str = "../../../tests/vectors/v5";
+const VECTORS: &str = "../../../tests/vectors/v6";
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());

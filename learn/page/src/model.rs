@@ -179,7 +179,7 @@ mod tests {
         let refused = |file: &[u8]| Model::read(file).expect_err("refused").0;
         assert!(refused(&[]).contains("empty"));
         assert!(refused(b"SLTMODEM").contains("no model file"));
-        assert!(refused(b"SLTMODEL\x05\x00").contains("version 5"));
+        assert!(refused(b"SLTMODEL\x06\x00").contains("version 6"));
         assert!(refused(BUILT_IN.get(..100).expect("longer")).contains("damaged"));
         // A bit of a weight that fits as well as any other.
         for at in (HEADER_BYTES..BUILT_IN.len()).step_by(97) {

@@ -258,7 +258,7 @@ pub fn answer(ask: &Ask) -> Result<Answer, Refusal> {
     let network = &model.network;
     let (reading, truth) = reading(ask, &model)?;
     let mut input = vec![0; reading.len()];
-    fixed::encode(&reading, network.input_frac_bits(), network.input_limit().into(), &mut input)
+    fixed::encode(&reading, network.input_scale(), network.input_limit().into(), &mut input)
         .map_err(Refusal::of)?;
 
     let key = Key::generate(&mut ask.seed.of(Drawer::P0, 0));

@@ -26,7 +26,7 @@ impl Gates {
             network.gate(layer).map(|digits| Gate::new(digits.kind(), digits.bits(), elems))
         };
         let gates = network.layers().iter().enumerate().map(after).collect();
-        let mut hash = Sha256::new().chain_update("sharelet alone network 2");
+        let mut hash = Sha256::new().chain_update("sharelet alone network 3");
         hash.update(format!("{network:?}"));
         Self { gates, digest: hash.finalize().into() }
     }

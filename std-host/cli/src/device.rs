@@ -22,7 +22,7 @@ use sharelet_host::device::data_party::{self, DataParty};
 use sharelet_host::device::report::Report;
 use sharelet_host::device::{Device, DeviceError, Events, Inference, Sensor, Settings};
 use sharelet_host::store::counter::FileCounter;
-use sharelet_host::store::task;
+use sharelet_host::store::task::{self, TaskFile};
 use sharelet_link::{Counts, Role, Route};
 use sharelet_model::readings::columns::Columns;
 use sharelet_model::readings::{Fault, ReadOptions, Readings, ReadingsError};
@@ -316,7 +316,10 @@ fn infer(args: DeviceArgs, route: &Route, console: &mut Console) -> Result<usize
     let counter = args.counter.unwrap_or_else(|| counter_of(&key));
     let (key, counter) = FileCounter::open(&counter, &key, args.new_counter)?;
     let file = args.task.as_deref().map(task::load).transpose()?;
-    let (task, columns) = file.map_or((None, None), |file| (Some(file.task), file.columns));
+    let (task, columns, exponents) = match file {
+        Some(TaskFile { task, columns, exponents }) => (Some(task), columns, exponents),
+        None => (None, None, Vec::new()),
+    };
     let options = ReadOptions { width: None, divide: args.divide };
     let sensor = FileSensor::open(args.inputs, options, columns)?;
     let identity = Identity::new(key.device, &key.key);
@@ -332,7 +335,8 @@ fn infer(args: DeviceArgs, route: &Route, console: &mut Console) -> Result<usize
                 stall: args.timeout,
                 ..data_party::Settings::new(servers, route.clone())
             };
-            DataParty { settings, identity, counter, task, sensor, events: console }
+            let events = console;
+            DataParty { settings, identity, counter, task, exponents, sensor, events }
                 .run(&stop)
                 .await
         } else {

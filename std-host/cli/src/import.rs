@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::answers::Labels;
 use super::common::print;
@@ -12,9 +12,9 @@ use sharelet_core::session::network::{MIN_GATE_BITS, RING_BITS};
 use sharelet_host::dealer::masked;
 use sharelet_host::dealer::wire::{MAX_CORRECTION_BYTES, MAX_MASKED_BYTES};
 use sharelet_import::ImportError;
-use sharelet_import::choose;
+use sharelet_import::columns;
 use sharelet_import::layer::Layer;
-use sharelet_import::quantise::{MAX_FRAC_BITS, MAX_HEADROOM_BITS, Options};
+use sharelet_import::quantise::{InputScale, MAX_FRAC_BITS, MAX_HEADROOM_BITS, Options};
 use sharelet_model::readings::{ReadOptions, Readings};
 use sharelet_model::{Model, Scores};
 
@@ -59,6 +59,10 @@ pub struct ImportArgs {
         value_parser = clap::value_parser!(u8).range(0..=i64::from(MAX_FRAC_BITS)),
     )]
     pub input_frac_bits: Option<u8>,
+    /// Whether all inputs have one scale; `auto` gives each its own where answers are off
+    /// otherwise, as with raw columns of a table.
+    #[arg(long, value_name = "SCALE", value_enum, default_value_t)]
+    pub input_scale: Scale,
     /// Fraction bits of all activations; chosen per layer if not given.
     #[arg(
         long,
@@ -90,6 +94,18 @@ pub struct ImportArgs {
     pub name: Option<String>,
 }
 
+/// The words for [`InputScale`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Scale {
+    /// One scale; or one for each input, if answers are off otherwise.
+    #[default]
+    Auto,
+    /// One scale for all inputs.
+    One,
+    /// One for each input.
+    Each,
+}
+
 fn percent(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
@@ -119,6 +135,11 @@ pub fn run(args: ImportArgs) -> Result<(), ImportError> {
     let options = Options {
         headroom_bits: args.headroom_bits,
         input_frac_bits: args.input_frac_bits,
+        input_scale: match args.input_scale {
+            Scale::Auto => InputScale::Auto,
+            Scale::One => InputScale::One,
+            Scale::Each => InputScale::Each,
+        },
         frac_bits: args.frac_bits,
         gate_bits: args.gate_bits,
         max_error: args.max_error / 100.0,
@@ -126,7 +147,7 @@ pub fn run(args: ImportArgs) -> Result<(), ImportError> {
     let (layers, readings) = (chain.layers.len(), calibration.len());
     let choosing =
         working(format!("choosing scales and gates of {layers} layers on {readings} readings"));
-    let (mut model, report) = choose::quantise(&chain, &calibration, &options)?;
+    let (mut model, report) = columns::quantise(&chain, &calibration, &options)?;
     choosing.finish_and_clear();
     let of_file = args.labels.is_none() && !model.labels.is_empty();
     if let Some(labels) = args.labels {

@@ -39,12 +39,14 @@ pub fn run(args: &TaskArgs) -> Result<()> {
     let made = match &args.shared {
         Some(share) => {
             let SharedModel { task, columns, .. } = SharedModel::load(share)?;
-            TaskFile { task, columns: Some(columns) }
+            TaskFile { task, columns: Some(columns), exponents: Vec::new() }
         }
         None => {
             let path = given(args.model.as_ref(), "shared")?;
             let bytes = std::fs::read(path).map_err(FileError::at(path))?;
-            TaskFile { task: Model::from_bytes(&bytes, path)?.task(&bytes), columns: None }
+            let model = Model::from_bytes(&bytes, path)?;
+            let exponents = model.network.input_exponents().to_vec();
+            TaskFile { task: model.task(&bytes), columns: None, exponents }
         }
     };
     task::save(&made, &args.output)?;

@@ -59,7 +59,8 @@ pub fn run(args: &TwinArgs) -> Result<()> {
     let model = Model::load(&args.model)?;
     if let Some(path) = &args.export {
         let bytes = export(&model).context(
-            "--export is for chains of dense layers; this model has others, leave the option off",
+            "--export is for chains of dense layers and inputs of one scale; this model has \
+             others, leave the option off",
         )?;
         write(path, &bytes)?;
     }
@@ -97,6 +98,9 @@ pub fn run(args: &TwinArgs) -> Result<()> {
 /// shift, 1 for a ReLU; then per layer every row of the weights, each followed by its bias. `None`
 /// if a layer is not dense.
 fn export(model: &Model) -> Option<Vec<u8>> {
+    if !model.network.input_exponents().is_empty() {
+        return None;
+    }
     let layers = model.network.layers();
     let depth = u32::try_from(layers.len()).unwrap_or(u32::MAX);
     let mut words =

@@ -37,7 +37,7 @@ const SAMPLES: usize = 256;
 ///
 /// # Errors
 /// [`QuantiseError`] names the layer and its range where a range does not fit.
-pub fn quantise(
+pub(super) fn quantise(
     chain: &Chain,
     calibration: &Readings,
     options: &Options,

@@ -1,6 +1,6 @@
 //! Why a network is refused, or no scales can be chosen for it.
 
-use sharelet_core::session::network::{NetworkError, RING_BITS};
+use sharelet_core::session::network::{MAX_COLUMNS, NetworkError, RING_BITS};
 
 use super::function::Function;
 
@@ -266,6 +266,12 @@ fn advice(nodes: &[UnsupportedNode]) -> String {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuantiseError {
+    /// A scale for each input was asked for.
+    #[error(
+        "inputs cannot have a scale each: that is for float networks of 2 to {MAX_COLUMNS} inputs \
+         that begin with a dense layer; leave --input-scale out"
+    )]
+    NoColumns,
     /// An option is out of range.
     #[error("--{option} {given} is out of range; give at most {limit}")]
     OptionOutOfRange {

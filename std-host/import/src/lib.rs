@@ -13,7 +13,7 @@
 //! ```no_run
 //! use std::path::Path;
 //!
-//! use sharelet_import::choose::quantise;
+//! use sharelet_import::columns::quantise;
 //! use sharelet_import::quantise::Options;
 //! use sharelet_model::readings::{ReadOptions, Readings};
 //!
@@ -31,7 +31,8 @@
 pub mod array;
 pub mod cell;
 mod check;
-pub mod choose;
+mod choose;
+pub mod columns;
 mod compare;
 mod counted;
 pub mod dims;

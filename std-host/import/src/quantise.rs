@@ -36,6 +36,18 @@ pub const MAX_FRAC_BITS: u8 = 24;
 /// The most bits of head-room that can be asked for.
 pub const MAX_HEADROOM_BITS: u8 = 8;
 
+/// Whether all inputs have one scale.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InputScale {
+    /// One scale; or one for each, if answers are off otherwise.
+    #[default]
+    Auto,
+    /// One scale for all inputs.
+    One,
+    /// One for each input.
+    Each,
+}
+
 /// What the user may decide.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -44,6 +56,8 @@ pub struct Options {
     pub headroom_bits: u8,
     /// Fraction bits of the input; chosen where not given.
     pub input_frac_bits: Option<u8>,
+    /// Whether all inputs have one scale.
+    pub input_scale: InputScale,
     /// Fraction bits of the activations; chosen per layer where not given.
     pub frac_bits: Option<u8>,
     /// The widest gate, in bits; as narrow as `max_error` allows where not given.
@@ -58,6 +72,7 @@ impl Default for Options {
         Self {
             headroom_bits: 1,
             input_frac_bits: None,
+            input_scale: InputScale::Auto,
             frac_bits: None,
             gate_bits: None,
             max_error: 0.002,

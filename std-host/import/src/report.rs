@@ -99,8 +99,11 @@ pub struct Report {
     pub readings: usize,
     /// Fraction bits of the input.
     pub input_frac_bits: u8,
-    /// The largest magnitude of an input that the model takes.
+    /// The largest magnitude of an input that the model takes, of inputs with an exponent times
+    /// two to that.
     pub input_limit: f64,
+    /// What each input has in fraction bits beyond these; nothing where all have these.
+    pub input_exponents: Vec<i8>,
     /// Root mean square of the error of the answer, relative to that of the answer.
     pub error: f64,
     /// The largest error of an element of an answer.
@@ -194,6 +197,7 @@ impl Report {
             readings: words.len() / width,
             input_frac_bits: network.input_frac_bits(),
             input_limit: real(network.input_limit().into(), network.input_frac_bits().into()),
+            input_exponents: Vec::new(),
             error: relative_error(float, words, frac_bits),
             largest_error: largest_error.fold(0.0, f64::max),
             same_largest: same_largest.count(),
@@ -325,6 +329,39 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Scales and limits of inputs, eight to a line.
+    fn fmt_input(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.input_exponents.is_empty() {
+            return writeln!(
+                f,
+                "input: {} fraction bits, readings up to {:.4} in magnitude are taken",
+                self.input_frac_bits, self.input_limit
+            );
+        }
+        writeln!(f, "input: a scale for each value; readings up to these magnitudes are taken:")?;
+        let all: Vec<(usize, &i8)> = self.input_exponents.iter().enumerate().collect();
+        for some in all.chunks(8) {
+            let limit = |&(value, &exponent): &(usize, &i8)| {
+                let limit = self.input_limit * 2.0_f64.powi(-i32::from(exponent));
+                format!("{value}: {}", significant(limit))
+            };
+            let limits: Vec<String> = some.iter().map(limit).collect();
+            writeln!(f, "  {}", limits.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+/// A limit in four digits, rounded down.
+fn significant(limit: f64) -> String {
+    let unit = 10.0_f64.powf((limit.log10().floor() - 3.0).min(0.0));
+    let places = if unit < 1.0 { (-unit.log10()).round() } else { 0.0 };
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let places = places as usize;
+    format!("{:.places$}", (limit / unit).floor() * unit)
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -359,11 +396,7 @@ impl fmt::Display for Report {
                 name = layer.name,
             )?;
         }
-        writeln!(
-            f,
-            "input: {} fraction bits, readings up to {:.4} in magnitude are taken",
-            self.input_frac_bits, self.input_limit
-        )?;
+        self.fmt_input(f)?;
         for Pieced { name, function, knots, values, bound, limits } in &self.pieces {
             let whatever = match limits {
                 Some([usual, limit]) => format!(

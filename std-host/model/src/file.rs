@@ -25,7 +25,7 @@ use super::scores::{Scores, classes_of_pairs};
 pub const MAX_LAYERS: usize = 250;
 
 /// Version of the model file that this program writes and reads.
-pub const FILE_VERSION: u16 = 4;
+pub const FILE_VERSION: u16 = 5;
 
 const MAGIC: &[u8; 8] = b"SLTMODEL";
 const HEADER_BYTES: usize = MAGIC.len() + 2 + 8;
@@ -220,12 +220,24 @@ impl Model {
         let mut words = vec![0; reading.len()];
         fixed::encode(
             reading,
-            self.network.input_frac_bits(),
+            self.network.input_scale(),
             self.network.input_limit().into(),
             &mut words,
         )
         .map_err(ModelError::Reading)?;
         Ok(words)
+    }
+
+    /// The largest magnitude of each input that the model takes.
+    #[must_use]
+    pub fn input_limits(&self) -> Vec<f64> {
+        let network = &self.network;
+        let exponent = |input| network.input_exponents().get(input).copied().unwrap_or(0);
+        let limit = |input| {
+            let frac_bits = i32::from(network.input_frac_bits()) + i32::from(exponent(input));
+            f64::from(network.input_limit()) * 2.0_f64.powi(-frac_bits)
+        };
+        (0..network.inputs()).map(limit).collect()
     }
 
     /// An answer as reals.

@@ -200,6 +200,7 @@ async fn data_party(recipient: Recipient, said: [&[u8]; 2]) -> Option<Vec<u64>> 
         identity: Identity::new(DeviceId::new("pump").unwrap(), &Key::from_bytes([1; 32])),
         counter: Counter,
         task: task(32),
+        exponents: Vec::new(),
         sensor: One(Readings::new(2, vec![1.0, 2.0]).unwrap()),
         events: Answers::default(),
     };

@@ -198,7 +198,10 @@ pub fn store_seeds() -> Vec<Vec<u8>> {
         model: [7; 16],
     };
     let columns = Some(Columns { features: vec!["a".to_owned()], labels: vec!["b".to_owned()] });
-    seeds.push(tagged(4, &written(|path| task::save(&task::TaskFile { task, columns }, path))));
+    seeds.push(tagged(
+        4,
+        &written(|path| task::save(&task::TaskFile { task, columns, exponents: Vec::new() }, path)),
+    ));
     let mut spent = Spent::default();
     spent.spend([1; 8], 5, 3).expect("unspent");
     spent.spend_at([2; 8], 9, 9).expect("unspent");

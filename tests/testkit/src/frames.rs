@@ -13,7 +13,7 @@ const MOST_BYTES: usize = 1024;
 pub const MASKED_ID: [u8; 32] = [0x1d; 32];
 
 /// Every refusal that there is, and its name in a file.
-pub const REFUSALS: [(&str, Refusal); 25] = [
+pub const REFUSALS: [(&str, Refusal); 26] = [
     ("version", Refusal::Version { ours: 700 }),
     ("unknown_device", Refusal::UnknownDevice),
     ("answer_mismatch", Refusal::AnswerMismatch { ours: Answer::Both }),
@@ -39,6 +39,7 @@ pub const REFUSALS: [(&str, Refusal); 25] = [
     ("quota", Refusal::Quota),
     ("no_model", Refusal::NoModel),
     ("model_replaced", Refusal::ModelReplaced),
+    ("too_many_columns", Refusal::TooManyColumns),
 ];
 
 /// A frame of `kind` for `layer`.

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use sharelet_import::GraphError;
-use sharelet_import::choose::quantise;
+use sharelet_import::columns::quantise;
 use sharelet_import::graph::{Graph, Layout, Node, Op, Padding, Tensor};
 use sharelet_import::layer::Chain;
 use sharelet_import::lower::lower;

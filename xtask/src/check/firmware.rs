@@ -30,8 +30,11 @@ pub struct Images {
 /// The boards of every check: those that are emulated. Each of the others takes minutes of its own.
 const USUAL: [&str; 2] = ["mps2-an386", "lm3s6965evb"];
 /// Whoever takes lines of the log: nobody, `log`, `defmt`.
-const LOGGERS: [&str; 3] =
-    ["device,data-party,static-keys", "device,data-party,log", "device,data-party,defmt"];
+const LOGGERS: [&str; 3] = [
+    "device,data-party,static-keys",
+    "device,data-party,column-scales,log",
+    "device,data-party,defmt",
+];
 
 /// Builds all that runs on boards.
 pub fn build(checks: &Checks<'_>, toolchain: Toolchain, every: bool) -> Images {

@@ -10,7 +10,7 @@ use super::task::Field;
 use super::{VERSION, WireError};
 use crate::binding::Order;
 use crate::keystream::KeyId;
-use crate::session::network::{Network, NetworkError};
+use crate::session::network::{MAX_COLUMNS, Network, NetworkError};
 
 /// Most bytes that a control message without a network takes.
 pub const MAX_CONTROL_BYTES: usize = 64;
@@ -275,6 +275,8 @@ pub enum Refusal {
     NoModel,
     /// The host has another model for the device than this connection began with: connect again.
     ModelReplaced,
+    /// Each input of the network has a scale of its own, and the device has no room for so many.
+    TooManyColumns,
 }
 
 impl fmt::Display for Refusal {
@@ -397,6 +399,12 @@ impl fmt::Display for Refusal {
             Self::ModelReplaced => {
                 write!(f, "the host has another model for this device now; connect again")
             }
+            Self::TooManyColumns => write!(
+                f,
+                "each input of the model has a scale of its own, and the device has no room for \
+                 so many; build it with the feature `column-scales`, or import the model with \
+                 `--input-scale one`"
+            ),
             Self::NoOrder => write!(
                 f,
                 "the dealer does not take the device's order: it is for a host of another name; \
@@ -415,12 +423,15 @@ impl core::error::Error for Refusal {}
 /// two, with six single bytes and the word whether there is a second.
 const LAYER_BYTES: usize = 2 * (1 + 5 * 3 + 8) + 7;
 
+/// Exponents of inputs, and how many there are.
+const EXPONENTS_BYTES: usize = MAX_COLUMNS + if MAX_COLUMNS < 128 { 1 } else { 2 };
+
 /// Room for a [`Welcome`] with a network of `layers` layers, in bytes: what `postcard` takes at
 /// most.
 #[must_use]
 pub const fn max_welcome_bytes(layers: usize) -> usize {
     // Magic, version, seed, id, counts and scales; then layers.
-    PREFIX_BYTES + 33 + 32 + 12 + layers * LAYER_BYTES
+    PREFIX_BYTES + 33 + 32 + 12 + layers * LAYER_BYTES + EXPONENTS_BYTES
 }
 
 /// Writes `message` behind magic and version; returns the bytes used, or `None` if `buffer` is too
@@ -518,11 +529,28 @@ pub fn parse_welcome<'b, const L: usize>(
         network.push(layer).map_err(WelcomeError::Network)?;
         rest = left;
     }
-    if !rest.is_empty() {
-        return Err(malformed);
+    match rest {
+        [0] => {}
+        // Without room for any, it takes no code to read them.
+        [_, ..] if MAX_COLUMNS == 0 => {
+            return Err(WelcomeError::Network(NetworkError::TooManyColumns { limit: 0 }));
+        }
+        [] => return Err(malformed),
+        _ => exponents(rest, network)?,
     }
     network.validate().map_err(WelcomeError::Network)?;
     Ok((welcome, description))
+}
+
+/// Reads the exponents of a network's inputs, which end its description.
+fn exponents<const L: usize>(bytes: &[u8], network: &mut Network<L>) -> Result<(), WelcomeError> {
+    let malformed = WelcomeError::Wire(WireError::Malformed);
+    let (columns, exponents) = postcard::take_from_bytes::<u32>(bytes).map_err(|_| malformed)?;
+    if exponents.len() != usize::try_from(columns).unwrap_or(usize::MAX) {
+        return Err(malformed);
+    }
+    let exponents = exponents.iter().map(|exponent| exponent.cast_signed());
+    network.set_exponents(exponents).map_err(WelcomeError::Network)
 }
 
 #[cfg(test)]
@@ -593,6 +621,56 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "column-scales")]
+    fn exponents_of_inputs_survive_the_wire_and_are_bounded() {
+        let network = network::<8>(5).with_exponents(&[-3, 0, 7, 60]).expect("valid");
+        let mut buffer = [0; max_welcome_bytes(8)];
+        let used = emit_welcome(&network, &[7; 32], &[9; 32], &mut buffer).expect("fits");
+        // What was there before does not stay.
+        let mut read = network.clone().with_exponents(&[1, 2, 3, 4]).expect("valid");
+        parse_welcome(&buffer[..used], &mut read).expect("valid");
+        assert_eq!(read, network);
+        for cut in 0..used {
+            assert!(parse_welcome(&buffer[..cut], &mut read).is_err());
+        }
+        let mut bad = |at: usize, byte: u8| {
+            let mut bytes = buffer;
+            bytes[used - at] = byte;
+            parse_welcome(&bytes[..used], &mut read).map(|_| ())
+        };
+        // One less, one more, none at all, and one beyond the bound.
+        let malformed = Err(WelcomeError::Wire(WireError::Malformed));
+        assert_eq!((bad(5, 3), bad(5, 5), bad(5, 0)), (malformed, malformed, malformed));
+        let refused = |error| Err(WelcomeError::Network(error));
+        assert_eq!(bad(1, 61), refused(NetworkError::BadExponents));
+        let message = (Welcome { layers: 5, model_seed: [0; 32], masked_id: [0; 32] }, &network);
+        let used = emit_handshake(&message, &mut buffer).expect("fits");
+        let mut long = [0; max_welcome_bytes(8) + 200];
+        long[..used].copy_from_slice(&buffer[..used]);
+        for (count, error) in
+            [(129, NetworkError::TooManyColumns { limit: 128 }), (5, NetworkError::BadExponents)]
+        {
+            let varint = if count < 128 { [count, 0] } else { [0x81, 1] };
+            long[used - 5..used - 3].copy_from_slice(&varint);
+            let end = used - 4 + usize::from(count) + usize::from(count > 127);
+            assert_eq!(parse_welcome(&long[..end], &mut read).map(|_| ()), refused(error));
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "column-scales"))]
+    fn exponents_of_inputs_are_refused_where_there_is_no_room() {
+        let mut buffer = [0; max_welcome_bytes(8) + 4];
+        let used = emit_welcome(&network::<8>(5), &[7; 32], &[9; 32], &mut buffer).expect("fits");
+        buffer[used - 1] = 4;
+        let refused = WelcomeError::Network(NetworkError::TooManyColumns { limit: 0 });
+        assert_eq!(
+            parse_welcome(&buffer[..used + 4], &mut Network::<8>::default()).map(|_| ()),
+            Err(refused)
+        );
+    }
+
+    #[test]
     fn a_welcome_that_miscounts_its_layers_is_refused() {
         let mut buffer = [0; max_welcome_bytes(8)];
         let message =
@@ -629,6 +707,8 @@ mod tests {
             activation: Activation::Relu,
         };
         let network: Network<8> = Network::new(8, (1 << 31) - 1, &[layer; 8]).expect("valid");
+        // Layers of so few inputs that they can have exponents are smaller.
+        assert_eq!(EXPONENTS_BYTES, MAX_COLUMNS + if MAX_COLUMNS < 128 { 1 } else { 2 });
         assert!(
             emit_welcome(&network, &[255; 32], &[255; 32], &mut [0; max_welcome_bytes(8)])
                 .is_some()

@@ -19,7 +19,7 @@ use core::fmt;
 use kind::Kind;
 
 /// Version of the wire format; peers with another one are refused at the handshake.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 
 /// What is wrong with bytes that a peer sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

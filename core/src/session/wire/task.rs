@@ -1,11 +1,14 @@
 //! What a data party knows of a model beforehand, in place of a handshake: a file of 36 bytes.
 //!
 //! ```text
-//! "SLTT" | version 1 | ring bits | fraction bits of inputs | fraction bits of outputs
+//! "SLTT" | version 1 or 2 | ring bits | fraction bits of inputs | fraction bits of outputs
 //!        | inputs, u16 | outputs, u16 | largest magnitude of an input, u32: in units of the last
 //!        | place, in the ring of 64 bits in ones
 //!        | the model's fingerprint, 16 bytes | CRC-32 (IEEE) of the 32 bytes before
 //! ```
+//!
+//! Version 2 says that every input has a scale of its own, and that their exponents follow. Who
+//! has no room for them reads version 1 alone.
 
 use core::fmt;
 
@@ -17,6 +20,8 @@ use super::checksum::crc32;
 pub const TASK_BYTES: usize = 36;
 const MAGIC: [u8; 4] = *b"SLTT";
 const VERSION: u8 = 1;
+/// With exponents of inputs behind it.
+const VERSION_OF_COLUMNS: u8 = 2;
 const CHECKED_BYTES: usize = 32;
 
 /// What is asked of two servers: one model, as far as everybody may know it.
@@ -89,6 +94,8 @@ pub enum TaskError {
         /// The version that it states.
         found: u8,
     },
+    /// Each input has a scale of its own, and the reader has no room for them.
+    Columns,
     /// The check sum does not fit.
     Damaged,
     /// A ring that the reader does not serve, or no inputs or outputs.
@@ -106,6 +113,10 @@ impl fmt::Display for TaskError {
                      it again with `sharelet task`"
                 )
             }
+            Self::Columns => f.write_str(
+                "each input of the model has a scale of its own, and there is no room for them \
+                 here; import the model with `--input-scale one`",
+            ),
             Self::Damaged => f.write_str(
                 "the check sum does not match: the task file is damaged; write it again",
             ),
@@ -152,8 +163,18 @@ impl Task {
     /// The bytes of the file.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; TASK_BYTES] {
+        self.of_version(VERSION)
+    }
+
+    /// The bytes of the file, behind which the exponents of its inputs are to follow.
+    #[must_use]
+    pub fn to_bytes_before_exponents(&self) -> [u8; TASK_BYTES] {
+        self.of_version(VERSION_OF_COLUMNS)
+    }
+
+    fn of_version(&self, version: u8) -> [u8; TASK_BYTES] {
         let mut bytes = [0; TASK_BYTES];
-        let scales = [VERSION, self.ring_bits, self.input_frac_bits, self.output_frac_bits];
+        let scales = [version, self.ring_bits, self.input_frac_bits, self.output_frac_bits];
         let (inputs, outputs) = (self.inputs.to_le_bytes(), self.outputs.to_le_bytes());
         let (magic, limit) = (MAGIC.as_slice(), self.input_limit.to_le_bytes());
         let fields = [magic, &scales, &inputs, &outputs, &limit, &self.model];
@@ -169,7 +190,7 @@ impl Task {
     /// # Errors
     /// [`TaskError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, TaskError> {
-        Self::checked(bytes, |task| task.ring_bits == 32 && task.is_consistent(32))
+        Self::checked(bytes, VERSION, |task| task.ring_bits == 32 && task.is_consistent(32))
     }
 
     /// Reads the bytes of a file for a data party in either ring, of 32 or 64 bits.
@@ -177,12 +198,25 @@ impl Task {
     /// # Errors
     /// [`TaskError`].
     pub fn of_either_ring(bytes: &[u8]) -> Result<Self, TaskError> {
-        Self::checked(bytes, |task| {
+        Self::checked(bytes, VERSION, |task| {
             matches!(task.ring_bits, 32 | 64) && task.is_consistent(task.ring_bits)
         })
     }
 
-    fn checked(bytes: &[u8], is_supported: impl FnOnce(&Self) -> bool) -> Result<Self, TaskError> {
+    /// Reads the bytes of a file behind which exponents of inputs follow, in the ring of 32 bits.
+    ///
+    /// # Errors
+    /// [`TaskError`]; [`TaskError::Version`] where none follow.
+    pub fn before_exponents(bytes: &[u8]) -> Result<Self, TaskError> {
+        let of_model = |task: &Self| task.ring_bits == 32 && task.is_consistent(32);
+        Self::checked(bytes, VERSION_OF_COLUMNS, of_model)
+    }
+
+    fn checked(
+        bytes: &[u8],
+        due: u8,
+        is_supported: impl FnOnce(&Self) -> bool,
+    ) -> Result<Self, TaskError> {
         let (checked, rest) =
             bytes.split_first_chunk::<CHECKED_BYTES>().ok_or(TaskError::NotATask)?;
         let [
@@ -207,8 +241,11 @@ impl Task {
         if [m0, m1, m2, m3] != MAGIC {
             return Err(TaskError::NotATask);
         }
-        if version != VERSION {
-            return Err(TaskError::Version { found: version });
+        if version != due {
+            return Err(match version {
+                VERSION_OF_COLUMNS => TaskError::Columns,
+                found => TaskError::Version { found },
+            });
         }
         if rest.first_chunk() != Some(&crc32(checked).to_le_bytes()) {
             return Err(TaskError::Damaged);
@@ -274,6 +311,17 @@ mod tests {
         ] {
             assert_eq!(Task::of_either_ring(&unsupported.to_bytes()), Err(TaskError::Unsupported));
         }
+    }
+
+    #[test]
+    fn who_has_no_room_for_exponents_takes_no_task_that_has_them() {
+        let bytes = TASK.to_bytes_before_exponents();
+        assert_eq!(Task::before_exponents(&bytes), Ok(TASK));
+        for refused in [Task::from_bytes(&bytes), Task::of_either_ring(&bytes)] {
+            assert_eq!(refused, Err(TaskError::Columns));
+        }
+        let plain = Task::before_exponents(&TASK.to_bytes());
+        assert_eq!(plain, Err(TaskError::Version { found: 1 }));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sharelet_cli::answers::Labels;
-use sharelet_cli::import::{ImportArgs, run};
+use sharelet_cli::import::{ImportArgs, Scale, run};
 use sharelet_import::{GraphError, ImportError};
 use sharelet_model::readings::{Fault, ReadingsError};
 use sharelet_model::{Model, ModelError};
@@ -19,6 +19,7 @@ fn args(model: &Path, calibrate: &Path, output: &Path) -> ImportArgs {
         force: false,
         headroom_bits: 1,
         input_frac_bits: None,
+        input_scale: Scale::Auto,
         frac_bits: None,
         gate_bits: None,
         max_error: 0.2,

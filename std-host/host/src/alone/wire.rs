@@ -59,7 +59,7 @@ pub enum Message {
 
 impl Protocol for Message {
     const MAGIC: [u8; 4] = *b"SLTA";
-    const VERSION: u16 = 4;
+    const VERSION: u16 = 5;
     const PEERS: &'static str = "device or host with `--prepare ot`";
     const KINDS: &'static [(Self, usize)] = &[
         (Self::Hello, CONTROL_BYTES),

@@ -20,7 +20,7 @@ use sharelet_train::course::Sizes;
 use sharelet_train::tensor::offline::{Dealt, Plan};
 
 /// Version of this format.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 /// Most bytes of a masked model.
 pub const MAX_MASKED_BYTES: usize = 1 << 30;
 /// Most bytes of the corrections of one session.

@@ -92,8 +92,8 @@ impl<S: Sensor, E: Events> Device<S, E> {
                 self.events.prepared(session, traffic, start.elapsed());
                 session += 1;
             }
-            let (frac_bits, limit) = (network.input_frac_bits(), network.input_limit());
-            let encoded = encode_or_zero(reading, frac_bits, limit, &mut input);
+            let (scale, limit) = (network.input_scale(), network.input_limit());
+            let encoded = encode_or_zero(reading, scale, limit, &mut input);
             let encoded = encoded.map_err(|source| DeviceError::Reading { index, source });
             if let Err(error) = &encoded
                 && answer.to_host()

@@ -6,7 +6,7 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use sharelet_core::fixed::encode_or_zero;
+use sharelet_core::fixed::{Columns, encode_or_zero};
 use sharelet_core::ring::Ring;
 use sharelet_core::session::data_party::Query;
 use sharelet_core::session::p0::Identity;
@@ -89,6 +89,8 @@ pub struct DataParty<S, C, E> {
     pub counter: C,
     /// What is asked.
     pub task: Task,
+    /// What each input has in fraction bits beyond the task's; nothing where all have these.
+    pub exponents: Vec<i8>,
     /// Readings.
     pub sensor: S,
     /// Where answers go.
@@ -150,7 +152,8 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
         let mut input = vec![R::ZERO; usize::from(task.inputs)];
         let readings = self.sensor.readings(input.len())?;
         let reading = readings.rows().nth(index).unwrap_or_default();
-        let encoded = encode_or_zero(reading, task.input_frac_bits, task.input_units(), &mut input);
+        let scale = Columns { frac_bits: task.input_frac_bits, exponents: &self.exponents };
+        let encoded = encode_or_zero(reading, scale, task.input_units(), &mut input);
         let encoded = encoded.map_err(|source| DeviceError::Reading { index, source });
         let to_console = self.settings.recipient == Recipient::Console;
         let mut answer = vec![R::ZERO; usize::from(task.outputs)];

@@ -407,8 +407,8 @@ impl<S: Sensor, C: SessionCounter, E: Events> Device<S, C, E> {
         let (mut input, mut output) = (vec![0; network.inputs()], vec![0; network.outputs()]);
         for reading in readings.rows().take(end).skip(progress.next) {
             let index = progress.next;
-            let (frac_bits, limit) = (network.input_frac_bits(), network.input_limit());
-            let encoded = encode_or_zero(reading, frac_bits, limit, &mut input);
+            let (scale, limit) = (network.input_scale(), network.input_limit());
+            let encoded = encode_or_zero(reading, scale, limit, &mut input);
             let encoded = encoded.map_err(|source| DeviceError::Reading { index, source });
             if let Err(error) = &encoded
                 && answer.to_host()

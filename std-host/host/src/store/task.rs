@@ -7,12 +7,20 @@
 //! task, 36 bytes | length of the names, u32 | names, postcard | CRC-32 (IEEE) of the
 //! first 32 bytes of the task, length and names
 //! ```
+//!
+//! Behind the task of a model whose inputs have a scale each are their exponents:
+//!
+//! ```text
+//! task, 36 bytes, of version 2 | exponents, one i8 for each input | CRC-32 (IEEE) of the first 32
+//! bytes of the task and the exponents
+//! ```
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use sharelet_core::session::network::{MAX_COLUMNS, MAX_EXPONENT};
 use sharelet_core::session::wire::task::{TASK_BYTES, Task, TaskError};
 use sharelet_model::readings::columns::Columns;
 
@@ -30,6 +38,8 @@ pub struct TaskFile {
     pub task: Task,
     /// The columns that a shared model was trained on.
     pub columns: Option<Columns>,
+    /// What each input has in fraction bits beyond the task's; nothing where all have these.
+    pub exponents: Vec<i8>,
 }
 
 /// Reads a task file.
@@ -41,14 +51,33 @@ pub fn load(path: &Path) -> Result<TaskFile, StoreError> {
     let read = File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
     read.map_err(FileError::at(path))?;
     let refused = |source| StoreError::Task { path: path.to_owned(), source };
-    let task = Task::of_either_ring(&bytes).map_err(refused)?;
+    let task = match Task::of_either_ring(&bytes) {
+        Err(TaskError::Columns) => {
+            let task = Task::before_exponents(&bytes).map_err(refused)?;
+            let behind = bytes.get(TASK_BYTES..).unwrap_or_default();
+            let exponents = exponents(behind, task).ok_or_else(|| refused(TaskError::Damaged))?;
+            return Ok(TaskFile { task, columns: None, exponents });
+        }
+        task => task.map_err(refused)?,
+    };
     let columns = if task.ring_bits == 64 {
         let behind = bytes.get(TASK_BYTES..).unwrap_or_default();
         Some(columns(behind, task).ok_or_else(|| refused(TaskError::Damaged))?)
     } else {
         None
     };
-    Ok(TaskFile { task, columns })
+    Ok(TaskFile { task, columns, exponents: Vec::new() })
+}
+
+/// Exponents that are whole, as many as the task has inputs.
+fn exponents(bytes: &[u8], task: Task) -> Option<Vec<i8>> {
+    let (exponents, sum) = bytes.split_at_checked(task.inputs.into())?;
+    if sum != checksum(&task.to_bytes_before_exponents(), &[], exponents) {
+        return None;
+    }
+    let exponents: Vec<i8> = exponents.iter().map(|exponent| exponent.cast_signed()).collect();
+    let fits = |exponent: &i8| (-MAX_EXPONENT..=MAX_EXPONENT).contains(exponent);
+    (exponents.len() <= MAX_COLUMNS && exponents.iter().all(fits)).then_some(exponents)
 }
 
 /// Names of columns that are whole, and as many as the task has inputs.
@@ -83,7 +112,17 @@ fn checksum(task: &[u8], length: &[u8], names: &[u8]) -> [u8; 4] {
 ///
 /// # Errors
 /// [`StoreError::File`].
-pub fn save(TaskFile { task, columns }: &TaskFile, path: &Path) -> Result<(), StoreError> {
+pub fn save(
+    TaskFile { task, columns, exponents }: &TaskFile,
+    path: &Path,
+) -> Result<(), StoreError> {
+    if !exponents.is_empty() {
+        let task = task.to_bytes_before_exponents();
+        let exponents: Vec<u8> =
+            exponents.iter().map(|exponent| exponent.cast_unsigned()).collect();
+        let sum = checksum(&task, &[], &exponents);
+        return Ok(write_file(path, &[&task, &exponents, &sum])?);
+    }
     let task = task.to_bytes();
     let Some(columns) = columns else { return Ok(write_file(path, &[&task])?) };
     let names = postcard::to_allocvec(columns)
@@ -109,7 +148,7 @@ mod tests {
     fn file(features: &[&str]) -> TaskFile {
         let features = features.iter().map(|&name| name.to_owned()).collect();
         let columns = Some(Columns { features, labels: vec!["price".to_owned()] });
-        TaskFile { task: TASK, columns }
+        TaskFile { task: TASK, columns, exponents: Vec::new() }
     }
 
     #[test]
@@ -143,10 +182,23 @@ mod tests {
         other.extend(&bytes[TASK_BYTES..]);
         assert!(damaged(&other));
         // A model that server 1 owns has no names, and a page of flash no end.
-        let own =
-            TaskFile { task: Task { ring_bits: 32, output_frac_bits: 20, ..TASK }, columns: None };
+        let task = Task { ring_bits: 32, output_frac_bits: 20, ..TASK };
+        let own = TaskFile { task, columns: None, exponents: Vec::new() };
         save(&own, &path).expect("saves");
         assert_eq!(load(&path).expect("loads"), own);
         assert!(!damaged(&[&own.task.to_bytes()[..], &[255; 220]].concat()));
+        // Exponents of its inputs are all there, and of this task.
+        let scaled = TaskFile { exponents: vec![-3, 60], ..own };
+        save(&scaled, &path).expect("saves");
+        assert_eq!(load(&path).expect("loads"), scaled);
+        let bytes = std::fs::read(&path).expect("reads");
+        for at in 0..bytes.len() {
+            let mut turned = bytes.clone();
+            turned[at] ^= 1;
+            assert!(damaged(&bytes[..at]) && damaged(&turned), "at {at}");
+        }
+        assert!(damaged(&[&bytes[..], &[0]].concat()));
+        save(&TaskFile { exponents: vec![61, 0], ..scaled }, &path).expect("saves");
+        assert!(load(&path).is_err());
     }
 }

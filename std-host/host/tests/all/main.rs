@@ -15,6 +15,7 @@ mod alone;
 mod attacks;
 mod bad_input;
 mod bad_readings;
+mod columns;
 mod data_tables;
 mod queries;
 mod reference;

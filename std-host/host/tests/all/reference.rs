@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use sharelet_alone::{P0, P1, Task, online};
 use sharelet_core::session::wire::control::Answer;
-use sharelet_import::choose::quantise;
+use sharelet_import::columns::quantise;
 use sharelet_import::quantise::Options;
 use sharelet_model::readings::{ReadOptions, Readings};
 use sharelet_model::{Model, largest};

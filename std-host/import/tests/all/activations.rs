@@ -5,7 +5,7 @@ use prost::Message as _;
 use rand_core::Rng as _;
 use sharelet_core::keystream::ChaCha8;
 use sharelet_core::session::wire::control::Answer;
-use sharelet_import::choose::quantise;
+use sharelet_import::columns::quantise;
 use sharelet_import::function::Function;
 use sharelet_import::graph::{Layout, Op, Padding, Pool, Tensor};
 use sharelet_import::layer::Chain;

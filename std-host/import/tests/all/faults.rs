@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sharelet_import::choose::quantise;
+use sharelet_import::columns::quantise;
 use sharelet_import::layer::Chain;
 use sharelet_import::quantise::Options;
 use sharelet_import::{GraphError, ImportError, onnx, read, read_output, tflite, walk};

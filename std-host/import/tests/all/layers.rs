@@ -2,7 +2,7 @@
 //! floating point and in the ring.
 use sharelet_core::session::network::Activation;
 use sharelet_core::shape::Shape;
-use sharelet_import::choose::quantise;
+use sharelet_import::columns::quantise;
 use sharelet_import::graph::{Layout, Op, Padding, Pool, Tensor};
 use sharelet_import::lower::lower;
 use sharelet_import::quantise::Options;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use sharelet_core::shape::Shape;
-use sharelet_import::choose::quantise;
+use sharelet_import::columns::quantise;
 use sharelet_import::layer::{Chain, Layer, Map};
 use sharelet_import::quantise::Options;
 use sharelet_import::report::Report;

@@ -12,6 +12,7 @@
 )]
 
 mod activations;
+mod columns;
 mod constants;
 mod export;
 mod faults;

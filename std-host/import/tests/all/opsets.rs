@@ -173,7 +173,7 @@ fn the_faults_are_imported_or_refused_by_name() {
         let chain = sharelet_import::read(&faults.join(name)).unwrap();
         let readings = load(readings);
         let options = sharelet_import::quantise::Options::default();
-        let (_, report) = sharelet_import::choose::quantise(&chain, &readings, &options).unwrap();
+        let (_, report) = sharelet_import::columns::quantise(&chain, &readings, &options).unwrap();
         assert!(report.error < 0.01, "{name}: {report}");
     }
 }

@@ -1,7 +1,7 @@
 //! Products of computed values, values that are joined, and branches that have nothing in common:
 //! right in floating point, within the printed error, and private answers that are the twin's.
 
-use sharelet_import::choose::quantise;
+use sharelet_import::columns::quantise;
 use sharelet_import::function::Function;
 use sharelet_import::graph::{Layout, Op, Padding, Pool};
 use sharelet_import::lower::lower;

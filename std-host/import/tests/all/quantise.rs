@@ -1,7 +1,7 @@
 //! Scales and their refusals, and the reference networks.
 
 use sharelet_core::shape::Shape;
-use sharelet_import::choose::quantise;
+use sharelet_import::columns::quantise;
 use sharelet_import::layer::{Chain, Layer, Map};
 use sharelet_import::quantise::{Options, QuantiseError};
 use sharelet_model::readings::{ReadOptions, Readings};

@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use sharelet_import::choose::quantise;
+use sharelet_import::columns::quantise;
 use sharelet_import::layer::Chain;
 use sharelet_import::lower::lower;
 use sharelet_import::onnx_proto::{INT8, INT16, INT32, INT64, NodeProto, TensorProto};

@@ -2,7 +2,7 @@
 //! nothing panics.
 use std::collections::BTreeMap;
 
-use sharelet_import::choose::quantise;
+use sharelet_import::columns::quantise;
 use sharelet_import::function::Function;
 use sharelet_import::graph::{Layout, Op, Padding, Picked, Pool, Tensor};
 use sharelet_import::lower::lower;

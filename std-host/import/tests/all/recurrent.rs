@@ -2,7 +2,7 @@
 //! directions, with what exporters write around them; parts of values that are picked.
 
 use prost::Message as _;
-use sharelet_import::choose::quantise;
+use sharelet_import::columns::quantise;
 use sharelet_import::lower::lower;
 use sharelet_import::onnx;
 use sharelet_import::onnx_proto::{

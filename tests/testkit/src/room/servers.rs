@@ -153,6 +153,7 @@ impl Room {
             identity,
             counter,
             task: self.task(),
+            exponents: self.model.network.input_exponents().to_vec(),
             sensor: Rows(readings.clone()),
             events: Log::default(),
         }

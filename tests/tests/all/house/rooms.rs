@@ -30,8 +30,8 @@ session/linear: ring cost keystream shape correlation step session/piece # a lay
 session/gate: ring opened cost keystream share correlation step gate session/piece \
     session/packed # ReLU and truncation in two messages, their correlation beside their steps
 session/phases: keystream shape correlation session/linear session/gate # what P0 spends when
-session/network: shape gate session/linear session/gate # shapes and digits of layers, and the \
-    twin of the steps
+session/network: fixed shape gate session/linear session/gate # shapes and digits of layers, \
+    and the twin of the steps
 session/wire: keystream binding session/network # a key's public name, an order and a description \
     travel in it
 session: correlation step session/network session/wire # what all drivers need: frames, \
@@ -151,6 +151,7 @@ counted: layer ranges steps stress fold
 quantise: error layer scales ranges narrow stress report counted steps
 knots: compare error function layer pieces quantise report scales stress
 choose: error knots layer scales pool_first quantise counted stress report compare steps
+columns: choose error layer quantise report scales
 maps: graph layer error form window dims
 stack: graph layer dims
 pointwise: function graph

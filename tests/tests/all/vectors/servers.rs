@@ -52,7 +52,8 @@ fn tasks() {
     assert_eq!(Task::from_bytes(&bytes), Ok(TASK));
     for (name, at, value, error) in [
         ("magic", 0, b'X', TaskError::NotATask),
-        ("version", 4, 2, TaskError::Version { found: 2 }),
+        ("version", 4, 3, TaskError::Version { found: 3 }),
+        ("columns", 4, 2, TaskError::Columns),
         ("scale", 6, 9, TaskError::Damaged),
         ("sum", 35, 0, TaskError::Damaged),
     ] {

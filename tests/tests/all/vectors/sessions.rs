@@ -19,7 +19,7 @@ use sharelet_core::ring::Ring;
 use sharelet_core::session::linear;
 use sharelet_core::session::network::{Activation, Layer, Network};
 use sharelet_core::session::wire::control::{self, Answer, DeviceId, Grant, Hello, Request};
-use sharelet_core::session::wire::frame::Kind;
+use sharelet_core::session::wire::frame::{HEADER_BYTES, Kind};
 use sharelet_core::shape::Shape;
 use sharelet_testkit::frames::{MASKED_ID, REFUSALS, control as message, frame};
 use sharelet_testkit::model::Model;
@@ -77,7 +77,15 @@ fn control_messages() {
     let mut described = Network::<8>::default();
     let (read, description) = control::parse_welcome(&body, &mut described).unwrap();
     assert_eq!((read.model_seed, read.masked_id), (seed(0x80), MASKED_ID));
-    assert_eq!((control::parse(description), described), (Ok(network()), network()));
+    assert_eq!((control::parse(description), described.clone()), (Ok(network()), network()));
+
+    let narrow: Network<8> = Network::new(8, 1 << 20, session().0.model.network.layers()).unwrap();
+    let scaled = || narrow.clone().with_exponents(&[-3, 0, 12]).unwrap();
+    let bytes = frames::welcome(&scaled(), &seed(0x80));
+    let what = "the same; three inputs of the network have a scale each";
+    let body = frame_file("welcome_columns", what, &scaled(), &bytes);
+    control::parse_welcome(&body, &mut described).unwrap();
+    assert_eq!(described, scaled());
 
     fn message<T>(file: &str, what: &str, kind: Kind, value: T)
     where
@@ -303,6 +311,15 @@ fn bad_messages() {
     let long = |bytes: &[u8]| flip(&[bytes, &[0]].concat(), 2, bytes[2] + 1);
     let welcome = &welcome();
     let request = |body: &[u8]| [&hello[..], &frame(Kind::Request, 0, body)].concat();
+    // Exponents behind the layers, in place of none.
+    let narrow = frames::welcome(&session().0.model.network, &seed(0x80));
+    let columns = |exponents: &[i8]| {
+        let mut count = [0; 2];
+        let used = control::emit(&exponents.len(), &mut count).unwrap();
+        let exponents: Vec<u8> = exponents.iter().map(|e| e.cast_unsigned()).collect();
+        let body = [&narrow[HEADER_BYTES..narrow.len() - 1], &count[..used], &exponents].concat();
+        frame(Kind::Welcome, 0, &body)
+    };
     // Positions in a frame: magic 6, version 10, then a hello's name 12, key 28 and answer 36; a
     // welcome's layers 12, ring 77.
     let mut cases = vec![
@@ -343,11 +360,19 @@ fn bad_messages() {
         ("welcome_scale", "device", flip(welcome, 78, 40), "Network(ScaleOutOfRange { layer: 0 })"),
         ("welcome_short", "device", short(welcome), "Wire(Malformed)"),
         ("welcome_long", "device", long(welcome), "Wire(Malformed)"),
+        ("welcome_columns", "device", columns(&[1, -61, 0]), "Network(BadExponents)"),
+        ("welcome_columns_few", "device", columns(&[1, 2]), "Network(BadExponents)"),
+        (
+            "welcome_columns_many",
+            "device",
+            columns(&[0; 129]),
+            "Network(TooManyColumns { limit: 128 })",
+        ),
         (
             "welcome_huge",
             "device",
             flip(welcome, 5, 0xff),
-            "Wire(WrongLength { expected_bytes: 576, found_bytes: 4278190173 })",
+            "Wire(WrongLength { expected_bytes: 784, found_bytes: 4278190174 })",
         ),
         ("refuse_unknown", "device", frame(Kind::Refuse, 0, &[99]), "Wire(Malformed)"),
         ("refuse_empty", "device", frame(Kind::Refuse, 0, &[]), "Wire(Malformed)"),
