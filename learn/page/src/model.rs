@@ -21,7 +21,7 @@ const TRUTHS: &str = include_str!("../../../demo/windows.txt");
 /// What a model's file begins with: a word, a version, and the length of what follows. Behind that
 /// lies a checksum: SHA-256 of everything before.
 const MAGIC: &[u8] = b"SLTMODEL";
-const VERSION: u16 = 4;
+const VERSION: u16 = 5;
 const HEADER_BYTES: usize = 18;
 const CHECKSUM_BYTES: usize = 32;
 
@@ -196,7 +196,7 @@ mod tests {
             Vec::<Vec<i32>>::new(),
             Vec::<Vec<i32>>::new(),
         ));
-        let mut file = b"SLTMODEL\x04\x00".to_vec();
+        let mut file = b"SLTMODEL\x05\x00".to_vec();
         file.extend([0; 8]);
         file.extend(empty.expect("small"));
         file.extend(Sha256::digest(&file));

@@ -502,12 +502,12 @@ mod tests {
             (of_trace("dealt_bytes", json!(1_u64 << 53)), "not a whole number below"),
             (of_trace("dealt_bytes", json!(1.5)), "not a whole number"),
             (of_trace("device_bytes", json!(536)), "535 bytes together, and `device_bytes` is 536"),
-            (of_trace("host_bytes", json!(302)), "303 bytes together, and `host_bytes` is 302"),
+            (of_trace("host_bytes", json!(302)), "304 bytes together, and `host_bytes` is 302"),
             (of_trace("answer", json!([1.0])), "its answer has 1 values, and its twin 4"),
             (of_trace("twin", json!([])), "its answer has 4 values, and its twin 0"),
             (of_trace("twin", json!([1, 2, 3, "4"])), "a list of numbers that words"),
             (of_trace("answer", json!([0, 0, 0, 2_147_483_648_u32])), "`answer` of The trace"),
-            (of_message("bytes", json!(125)), "304 bytes together, and `host_bytes` is 303"),
+            (of_message("bytes", json!(125)), "305 bytes together, and `host_bytes` is 304"),
             (of_message("bytes", json!(7)), "`first_bytes` is not the first of them"),
             (of_message("bytes", json!(1_u64 << 32)), "a whole number below 4294967296"),
             (of_message("first_bytes", json!("zz")), "`first_bytes` is not the first"),
@@ -539,7 +539,7 @@ mod tests {
         let said = refused(|trace| drop(trace["messages"].as_array_mut().map(|all| all.remove(0))));
         assert!(said.contains("begins with message 2"), "{said}");
         let said = refused(|trace| drop(trace["messages"].as_array_mut().map(Vec::pop)));
-        assert!(said.contains("287 bytes together, and `host_bytes` is 303"), "{said}");
+        assert!(said.contains("288 bytes together, and `host_bytes` is 304"), "{said}");
     }
 
     #[test]

@@ -135,7 +135,7 @@ fn a_trace_is_shown_message_by_message() {
         assert!(now.contains(said), "{now}");
     }
     assert!(now.contains("53 4c 45 54 ") && now.contains("device → host, 32 bytes"), "{now}");
-    assert!(text(&["0", "sum"]).contains("12 messages; the device sends 535 bytes, the host 303"));
+    assert!(text(&["0", "sum"]).contains("12 messages; the device sends 535 bytes, the host 304"));
     assert!(text(&["1", "text"]).contains("Only messages of layer 1"), "{}", out["seen"][1]);
     // It says nothing of what it has not: other phases, and sums of the session.
     let of_layer = text(&["1", "text"]);

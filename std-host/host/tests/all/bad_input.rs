@@ -256,7 +256,7 @@ async fn random_bytes_end_in_a_named_error() {
         assert!(ended.is_err() || (round % 3 == 1 && noise.is_empty()), "round {round}");
         let (ended, ()) = meets(&scenario.dealer, async |stream| {
             if round % 2 == 1 {
-                rogue::write(stream, b"\x01\x06\0\0\0SLTD\x05\0").await;
+                rogue::write(stream, b"\x01\x06\0\0\0SLTD\x06\0").await;
             }
             rogue::write(stream, &noise).await;
             stream.shutdown().await.expect("closes");
@@ -308,7 +308,7 @@ async fn a_link_that_loses_bytes_gives_no_wrong_answer() {
 }
 
 async fn greet(stream: &mut DuplexStream) {
-    rogue::write(stream, b"\x01\x06\0\0\0SLTD\x05\0").await;
+    rogue::write(stream, b"\x01\x06\0\0\0SLTD\x06\0").await;
     assert_eq!(read_dealer(stream).await.0, dealer_wire::Kind::Welcome as u8);
 }
 
@@ -488,7 +488,7 @@ async fn a_host_checks_what_a_dealer_sends() {
     let dealing = dealer_frame(Kind::Dealing, &Dealing { key: [0; 8], bytes_each: 16 });
     let pump = DeviceId::new("pump").unwrap();
     for (name, bytes, expected) in cases {
-        let script = [b"\x02\x06\0\0\0SLTD\x05\0", &dealing[..], &bytes].concat();
+        let script = [b"\x02\x06\0\0\0SLTD\x06\0", &dealing[..], &bytes].concat();
         let (client, dealer) = rogue_dealer(script, true).await;
         let ordered = Window { first: 7, count: 1, order: Order::from_bytes([0; 16]) };
         let request = Deal { device: pump, model: [0; 32], first: 7, count: 1, ordered };
@@ -647,7 +647,7 @@ async fn corrections_that_do_not_come_hold_up_no_question() {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             conversations.spawn(async move {
-                rogue::write(&mut stream, b"\x02\x06\0\0\0SLTD\x05\0").await;
+                rogue::write(&mut stream, b"\x02\x06\0\0\0SLTD\x06\0").await;
                 // The host's greeting is as long.
                 stream.read_exact(&mut [0; 11]).await.unwrap();
                 while let Ok(kind) = stream.read_u8().await {

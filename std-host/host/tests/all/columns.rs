@@ -48,7 +48,7 @@ async fn a_device_scales_each_input_as_the_host_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_data_party_scales_each_input_as_its_task_says() {
     let (model, good, bad) = scaled();
-    let mut room = Room::new(model);
+    let room = Room::new(model);
     let expected = twin(&room.model, &good);
     let (dealer, server_0, server_1) = room.servers().await;
     let mut party = room.data_party("pump", &server_0, &server_1, &good);

@@ -244,7 +244,7 @@ async fn a_peer_that_is_something_else_is_told_apart() {
         let closed: Check = |error| matches!(error, PeerError::Closed);
         let cases: [(&[u8], bool, Check); 9] = [
             (b"HTTP/1.1 400 Bad Request\r\n\r\n", false, stranger),
-            (b"\x01\x06\0\0\0SLTD\x05\0", false, |error| {
+            (b"\x01\x06\0\0\0SLTD\x06\0", false, |error| {
                 matches!(error, PeerError::NotSharelet | PeerError::TimedOut)
             }),
             (&framed(b"SLTX\x02"), false, stranger),
@@ -475,7 +475,7 @@ async fn bytes_of_a_server_do_the_dealer_no_harm() {
     let dealer = room.dealer().await;
     let asked = room.ordered(request(&config(TEXT).text().unwrap(), SIZES), None);
     let body = postcard::to_allocvec(&asked).unwrap();
-    let hello = frame(1, b"SLTD\x05\0");
+    let hello = frame(1, b"SLTD\x06\0");
     let mut rng = Rng(5);
     for round in 0..200 {
         let mut bytes = [hello.clone(), frame(18, &body), frame(12, &[]), frame(12, &[])].concat();
@@ -515,7 +515,7 @@ async fn bytes_of_a_dealer_do_a_server_no_harm() {
     let whole = {
         let body = [&0_u64.to_le_bytes()[..], &vec![7; plan.dealt_bytes() as usize]].concat();
         let sum = crc32fast::hash(&body).to_le_bytes();
-        [frame(2, b"SLTD\x05\0"), frame(11, &[]), frame(19, &[&body[..], &sum].concat())].concat()
+        [frame(2, b"SLTD\x06\0"), frame(11, &[]), frame(19, &[&body[..], &sum].concat())].concat()
     };
     let mut rng = Rng(6);
     for round in 0..120 {

@@ -117,7 +117,7 @@ fn columns_of_any_size_count_alike() {
         }
         // The corners of what is accepted.
         let corners: Vec<f32> = (0..64 * 6)
-            .map(|at| limits[at % 6] * if at / 6 >> (at % 6) & 1 == 0 { 0.999 } else { -0.999 })
+            .map(|at| limits[at % 6] * if ((at / 6) >> (at % 6)) & 1 == 0 { 0.999 } else { -0.999 })
             .map(|value| value as f32)
             .collect();
         let corners = Readings::new(6, corners).unwrap();

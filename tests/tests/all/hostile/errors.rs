@@ -22,7 +22,7 @@ use sharelet_testkit::pipe::{End, Script};
 use sharelet_testkit::{assert_matches, rng};
 
 /// Bytes of the device's buffer for a welcome.
-const WELCOME_BYTES: u32 = 576;
+const WELCOME_BYTES: u32 = 784;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
