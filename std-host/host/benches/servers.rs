@@ -2,7 +2,8 @@
 //! networks that the field compares with, single protocols, and whole runs.
 //!
 //! `cargo bench -p sharelet-host --bench servers -- [--json FILE] [--train FOLDER] [NAME...]`:
-//! names are `a`, `b`, `c`, `d`, rows of them as `a/train128`, and `gates`; without one, all.
+//! names are `a`, `b`, `c`, `d`, `alexnet`, `vgg16`, rows of them as `a/train128`, and `gates`;
+//! without one, all.
 //! `--train` only trains, `a` and `b`, for five epochs on the images in FOLDER.
 #![allow(
     clippy::unwrap_used,
@@ -29,11 +30,13 @@ use sharelet_link::wan::Wan;
 use sharelet_train::config::{Arithmetic, Config};
 use sharelet_train::course::{Course, Session, Sizes};
 use sharelet_train::curve::means;
+use sharelet_train::initial::initial;
 use sharelet_train::kernel::{Bilinear, Form, Product};
 use sharelet_train::labels::Labels;
 use sharelet_train::loss::Wanted;
 use sharelet_train::model::Model;
 use sharelet_train::network::{Network, NetworkName};
+use sharelet_train::parameters::LayerParameters;
 use sharelet_train::plain;
 use sharelet_train::serving::Serving;
 use sharelet_train::state::{Data, Seen, State};
@@ -116,9 +119,11 @@ fn small(rng: &mut ChaCha20Rng, elems: usize, bits: u32) -> Vec<u64> {
     words(rng, elems, bits + 1).into_iter().map(|word| word.wrapping_sub(1 << bits)).collect()
 }
 
-fn model(network: &Network, rng: &mut ChaCha20Rng) -> Model {
+fn model(network: &Network) -> Model {
     let mut model = Model::zeros(network, false).unwrap();
-    model.words_mut().for_each(|word| *word = small(rng, 1, FRAC_BITS - 4)[0]);
+    let words = initial(network, FRAC_BITS, 1).unwrap();
+    let words = words.layers.iter().flat_map(LayerParameters::words);
+    model.words_mut().zip(words).for_each(|(place, word)| *place = word.cast_unsigned());
     model
 }
 
@@ -130,7 +135,7 @@ fn split(words: &[u64], rng: &mut ChaCha20Rng) -> [Vec<u64>; 2] {
 /// Inference with a model that server 1 owns or both share: its weights are opened once, before.
 fn forward(network: &Network, batch: usize, servers: &mut Servers, runs: usize) -> Vec<Taken> {
     let mut rng = ChaCha20Rng::from_seed([2; 32]);
-    let models = [Model::zeros(network, false).unwrap(), model(network, &mut rng)];
+    let models = [Model::zeros(network, false).unwrap(), model(network)];
     let zeros = Model::zeros(network, false).unwrap();
     let arithmetic = Arithmetic { frac_bits: FRAC_BITS, ..Arithmetic::default() };
     let serving = Serving::new(network.clone(), arithmetic, 0).unwrap();
@@ -158,7 +163,7 @@ fn train(network: &Network, batch: usize, servers: &mut Servers, runs: usize) ->
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
     let outputs = network.shapes().unwrap().last().unwrap().elems();
     let rates = Rates { rate: 1, rate_bits: 12, momentum: 0, decay: 0, ..Rates::default() };
-    let mut models = [Model::zeros(network, false).unwrap(), model(network, &mut rng)];
+    let mut models = [Model::zeros(network, false).unwrap(), model(network)];
     let run = |_| {
         let inputs = split(&words(&mut rng, batch * network.input.elems(), FRAC_BITS), &mut rng);
         let nothing = vec![0; batch * outputs];
@@ -369,6 +374,17 @@ fn epochs(name: &str, folder: &Path, figures: &mut Figures) {
     figures.add(format!("{name}/train5/dealing_s"), dealing.as_secs_f64(), "s");
 }
 
+/// A row of a network.
+#[derive(Clone, Copy)]
+enum What {
+    /// An inference.
+    One,
+    /// Those of a batch.
+    Batch,
+    /// A training step.
+    Step,
+}
+
 fn main() {
     let (mut chosen, mut json, mut folder) = (Vec::new(), None::<PathBuf>, None::<PathBuf>);
     let mut arguments = std::env::args().skip(1);
@@ -398,25 +414,32 @@ fn main() {
         gates(&mut figures);
     }
     let named = [
-        ("a", NetworkName::A),
-        ("b", NetworkName::B),
-        ("c", NetworkName::C),
-        ("d", NetworkName::D),
+        ("a", NetworkName::A, 128),
+        ("b", NetworkName::B, 128),
+        ("c", NetworkName::C, 128),
+        ("d", NetworkName::D, 128),
+        ("alexnet", NetworkName::AlexNet, 32),
+        ("vgg16", NetworkName::Vgg16, 32),
     ];
-    for (name, letter) in named {
-        let network = Network::named(letter);
-        let row = |what: &str, line, runs| {
+    for (name, network, batch) in named {
+        let runs = if network == NetworkName::Vgg16 { 3 } else { RUNS };
+        let network = Network::named(network);
+        let row = |what: What, line, runs| {
             let mut servers = servers(line);
             match what {
-                "fwd1" => forward(&network, 1, &mut servers, runs),
-                "fwd128" => forward(&network, 128, &mut servers, runs),
-                _ => train(&network, 128, &mut servers, runs),
+                What::One => forward(&network, 1, &mut servers, runs),
+                What::Batch => forward(&network, batch, &mut servers, runs),
+                What::Step => train(&network, batch, &mut servers, runs),
             }
         };
-        for what in ["fwd1", "fwd128", "train128"] {
-            let name = format!("{name}/{what}");
+        for (what, of_row) in [
+            (What::One, "fwd1".to_owned()),
+            (What::Batch, format!("fwd{batch}")),
+            (What::Step, format!("train{batch}")),
+        ] {
+            let name = format!("{name}/{of_row}");
             if wanted(&name) {
-                figures.taken(&name, &row(what, None, RUNS));
+                figures.taken(&name, &row(what, None, runs));
                 let far = row(what, Some(LINE), 1);
                 figures.add(format!("{name}/wan_ms"), far[0].online.as_secs_f64() * 1e3, "ms");
             }

@@ -25,7 +25,8 @@ pub const UINT64: i32 = 13;
 pub const BFLOAT16: i32 = 16;
 /// `TensorProto.DataLocation.EXTERNAL`.
 pub const EXTERNAL: i32 = 1;
-/// `AttributeProto.AttributeType` of an integer, and of integers.
+/// `AttributeProto.AttributeType` of a float, of an integer, and of integers.
+pub const ATTRIBUTE_FLOAT: i32 = 1;
 pub const ATTRIBUTE_INT: i32 = 2;
 pub const ATTRIBUTE_INTS: i32 = 7;
 

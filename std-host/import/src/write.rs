@@ -1,6 +1,6 @@
 //! A network that was trained here as an ONNX file, written the way PyTorch does.
 //!
-//! `Gemm` with transposed weights, `Conv`, `Relu`, `MaxPool`, `AveragePool`, and `Flatten` or
+//! `Gemm` with transposed weights, `Conv`, `BatchNormalization`, `Relu`, `MaxPool`, `AveragePool`, and `Flatten` or
 //! `Reshape` between images and vectors. The input is `input`, `[batch, channels, rows, columns]`,
 //! or `[batch, values]` where the network begins with a dense layer on a plain vector; the output
 //! is `output`, `[batch, outputs]`: what the last layer gives, without softmax or sigmoid.
@@ -8,12 +8,12 @@
 use prost::Message as _;
 
 use super::onnx_proto::{
-    ATTRIBUTE_INT, ATTRIBUTE_INTS, AttributeProto, DimensionProto, FLOAT, GraphProto, INT64,
-    ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto,
-    TypeProto, ValueInfoProto,
+    ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS, AttributeProto, DimensionProto, FLOAT,
+    GraphProto, INT64, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
+    TensorTypeProto, TypeProto, ValueInfoProto,
 };
-use sharelet_train::network::{Layer, Network, NetworkError, Shape, Window};
-use sharelet_train::parameters::Parameters;
+use sharelet_train::network::{Layer, NORM_EPSILON, Network, NetworkError, Shape, Window};
+use sharelet_train::parameters::{LayerParameters, Parameters};
 
 /// Why no file is written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,9 +47,10 @@ pub fn onnx(
         return Err(WriteError::Parameters);
     }
     let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
-    if let Some(index) =
-        parameters.layers.iter().position(|layer| !finite(&layer.weights) || !finite(&layer.biases))
-    {
+    let sound = |layer: &LayerParameters<f32>| {
+        [&layer.weights, &layer.biases, &layer.statistics].into_iter().all(|values| finite(values))
+    };
+    if let Some(index) = parameters.layers.iter().position(|layer| !sound(layer)) {
         return Err(WriteError::NotFinite(index + 1));
     }
     let flat =
@@ -102,6 +103,31 @@ pub fn onnx(
                 writer.image(index, *shape);
                 writer.node("AveragePool", format!("averagepool{index}"), [], sizes(window));
             }
+            Layer::BatchNorm => {
+                let (means, variances) = values.statistics.split_at(shape.channels);
+                let constants = [
+                    ("weight", &values.weights[..]),
+                    ("bias", &values.biases[..]),
+                    ("mean", means),
+                    ("variance", variances),
+                ]
+                .map(|(name, values)| {
+                    tensor(format!("batchnorm{index}.{name}"), &[shape.channels], values)
+                });
+                #[allow(clippy::cast_possible_truncation)]
+                let epsilon = AttributeProto {
+                    name: "epsilon".to_owned(),
+                    f: NORM_EPSILON as f32,
+                    r#type: ATTRIBUTE_FLOAT,
+                    ..Default::default()
+                };
+                writer.node(
+                    "BatchNormalization",
+                    format!("batchnorm{index}"),
+                    constants,
+                    vec![epsilon],
+                );
+            }
         }
     }
     writer.flatten(network.layers.len());
@@ -119,7 +145,7 @@ fn slides(layer: &Layer) -> bool {
 
 /// The first layer that cares how its input is laid out.
 fn first_sized(network: &Network) -> Option<&Layer> {
-    network.layers.iter().find(|layer| !matches!(layer, Layer::Relu))
+    network.layers.iter().find(|layer| !matches!(layer, Layer::Relu | Layer::BatchNorm))
 }
 
 struct Writer {

@@ -1,13 +1,15 @@
 //! The way back: gradients of all weights and biases, summed over the batch.
 
-use super::forward::{Sized, Trace, Value, mean, open_one};
+use super::forward::{Sized, Trace, mean};
 use super::maps::{Maps, by_biases};
 use super::network::{Layer, Shape, Window};
+use super::normalise;
 use super::parameters::LayerParameters;
+use super::value::{Value, open_one};
 use crate::tensor::{Bits, Machine, Masked, Runner, Tensors};
 
 /// Gradients per layer: of weights with twice the fraction bits, of biases with the fraction bits
-/// of values.
+/// of values; of a batch normalisation also the statistics of the batch.
 ///
 /// `gradient` is that at the outputs. Comparisons are those of the way forward: nothing is compared
 /// again.
@@ -22,6 +24,7 @@ pub async fn backward<E: Runner, T: Tensors>(
     gradient: Vec<u64>,
 ) -> Result<Vec<LayerParameters<u64>>, E::Error> {
     let f = sized.frac_bits;
+    // Nothing is trained below the first: a batch normalisation comes after it.
     let first = sized.network.layers.iter().position(Layer::has_weights);
     let mut gradients = vec![LayerParameters::default(); sized.network.layers.len()];
     let mut value = Value { words: gradient, frac_bits: f };
@@ -37,6 +40,7 @@ pub async fn backward<E: Runner, T: Tensors>(
                 let found = LayerParameters {
                     weights: machine.product(by_weights, x, y)?,
                     biases: by_biases(opened.share(), output),
+                    statistics: Vec::new(),
                 };
                 if let Some(place) = gradients.get_mut(index) {
                     *place = found;
@@ -51,6 +55,15 @@ pub async fn backward<E: Runner, T: Tensors>(
             (Layer::MaxPool(window), Trace::Larger(levels)) => {
                 value.words =
                     to_largest(machine, value.words, levels, sized.batch, shape, window).await?;
+            }
+            (Layer::BatchNorm, Trace::Normalised(normalised)) => {
+                let sizes = (sized.batch, shape);
+                let (found, below) =
+                    normalise::backward(machine, sizes, value, f, normalised).await?;
+                if let Some(place) = gradients.get_mut(index) {
+                    *place = found;
+                }
+                value = below;
             }
             (Layer::AveragePool(window), _) => {
                 let Value { words, frac_bits } = mean(value, window);

@@ -12,6 +12,7 @@ use super::config::{Config, ConfigError, FieldError};
 use super::curve::Epoch;
 use super::loss::Wanted;
 use super::network::{Layer, Loss, Network, NetworkError, Shape};
+use super::normalise::{MAX_VALUES, channels};
 use super::room::{Room, WORD_BITS, ratio};
 use super::schedule::{Plan, ScheduleError, Split};
 pub use super::sizes::Sizes;
@@ -69,6 +70,20 @@ pub enum CourseError {
         rows: usize,
         /// Bits of a feature.
         bits: u32,
+    },
+    /// A batch of which no variance is taken.
+    #[error(
+        "layer {layer}: a channel has {values} values in a batch of {rows} rows, and a batch \
+         normalisation takes 2 to {MAX_VALUES}; take another `training.batch`, which leaves no \
+         single row for the last step"
+    )]
+    Batch {
+        /// Counted from 1.
+        layer: usize,
+        /// Of the batch.
+        rows: usize,
+        /// Of a channel.
+        values: usize,
     },
     /// Data of another kind.
     #[error("data set `{dataset}`: {reason}")]
@@ -215,6 +230,7 @@ impl Course {
             return Err(CourseError::FewRows { rows: rows.len(), least });
         }
         let plan = Plan::new(&config.training, split.train.len())?;
+        check_norms(&network, &plan)?;
         let room = Room { loss: network.loss, config: &config, sizes, plan: &plan };
         let output_bits = room
             .output_bits()
@@ -522,4 +538,21 @@ impl Course {
             Session::Check(_) => Kind::Check,
         }
     }
+}
+
+/// Whether every batch normalisation has values to take a variance of, and not too many: in a full
+/// batch, and in the last one of an epoch.
+fn check_norms(network: &Network, plan: &Plan) -> Result<(), CourseError> {
+    let (full, rows) = (plan.batch_rows(), plan.rows());
+    let last = rows - (plan.steps_per_epoch() - 1) * full;
+    for (index, (layer, shape)) in network.layers.iter().zip(network.shapes()?).enumerate() {
+        let values = |rows: usize| channels(rows, shape).of_each();
+        let wrong = |rows: &usize| !(2..=MAX_VALUES).contains(&values(*rows));
+        if *layer == Layer::BatchNorm
+            && let Some(rows) = [full, last].into_iter().find(wrong)
+        {
+            return Err(CourseError::Batch { layer: index + 1, rows, values: values(rows) });
+        }
+    }
+    Ok(())
 }

@@ -12,12 +12,13 @@
 mod error;
 mod layers;
 mod loss;
+mod norm;
 mod samples;
 
 use rayon::prelude::*;
 
 use super::curve::{Curve, Epoch};
-use super::network::Network;
+use super::network::{Layer, NORM_KEPT, NORM_KEPT_BITS, Network};
 use super::parameters::Parameters;
 use super::schedule::{Plan, Step};
 pub use error::{FloatError, SamplesError};
@@ -110,6 +111,10 @@ impl<'n> Baseline<'n> {
             };
             walk(&mut layer.weights, &mut velocity.weights, &gradient.weights, decay);
             walk(&mut layer.biases, &mut velocity.biases, &gradient.biases, 0.0);
+            let part = f64::from(NORM_KEPT) / f64::from(1 << NORM_KEPT_BITS);
+            for (kept, batch) in layer.statistics.iter_mut().zip(&gradient.statistics) {
+                *kept += part * (batch - *kept);
+            }
         }
         if !tally.loss.is_finite() {
             return Err(FloatError::Diverged {
@@ -166,7 +171,8 @@ pub fn train(
     Ok((baseline.parameters, curve))
 }
 
-/// The loss of some rows and its gradient, both summed, not averaged.
+/// The loss of some rows and its gradient, both summed, not averaged; beside the gradient, the
+/// statistics of the rows where they are normalised.
 ///
 /// # Errors
 /// If network, parameters, data and rows do not fit each other.
@@ -176,9 +182,12 @@ pub fn gradient(
     samples: &Samples,
     rows: &[u32],
 ) -> Result<(Tally, Parameters<f64>), FloatError> {
-    let pass = Pass::new(network, parameters)?;
+    let pass = Pass::new(network, parameters, true)?;
     samples.check(network)?;
-    let parts = in_tasks(rows, |rows| {
+    // What is normalised by statistics of all rows sees them all.
+    let together = network.layers.contains(&Layer::BatchNorm);
+    let task_rows = if together { rows.len().max(1) } else { TASK_ROWS };
+    let parts = in_tasks(rows, task_rows, |rows| {
         let mut values = pass.forward(samples.inputs_of(rows)?, rows.len())?;
         let outputs = values.pop().unwrap_or_default();
         let (tally, slopes) = tally(network, samples, rows, &outputs)?;
@@ -216,9 +225,9 @@ pub fn outputs(
     parameters: &Parameters<f64>,
     samples: &Samples,
 ) -> Result<Vec<f64>, FloatError> {
-    let pass = Pass::new(network, parameters)?;
+    let pass = Pass::new(network, parameters, false)?;
     samples.check(network)?;
-    let parts = in_tasks(&samples.all_rows(), |rows| {
+    let parts = in_tasks(&samples.all_rows(), TASK_ROWS, |rows| {
         Ok(pass.forward(samples.inputs_of(rows)?, rows.len())?.pop().unwrap_or_default())
     })?;
     Ok(parts.concat())
@@ -227,9 +236,10 @@ pub fn outputs(
 /// What is made of every few rows, in their order: the order of sums does not depend on the cores.
 fn in_tasks<R: Send>(
     rows: &[u32],
+    task_rows: usize,
     task: impl Fn(&[u32]) -> Result<R, FloatError> + Send + Sync,
 ) -> Result<Vec<R>, FloatError> {
-    rows.par_chunks(TASK_ROWS).map(task).collect()
+    rows.par_chunks(task_rows).map(task).collect()
 }
 
 /// Losses of rows from their outputs, and their slopes.

@@ -8,19 +8,10 @@ use sharelet_core::ring::Ring;
 
 use super::maps::Maps;
 use super::network::{Layer, Network, NetworkError, Shape, Window};
+use super::normalise::{self, Normalised};
 use super::parameters::LayerParameters;
+use super::value::{Value, open_one};
 use crate::tensor::{Bits, Machine, Masked, Runner, Tensors};
-
-/// Shared words, and how many of their bits are a fraction.
-#[derive(Default)]
-pub struct Value {
-    /// The words.
-    pub words: Vec<u64>,
-    /// Fraction bits.
-    pub frac_bits: u32,
-}
-
-redacted!(Value);
 
 /// What the way back needs of a layer.
 #[derive(Debug)]
@@ -31,6 +22,8 @@ pub enum Trace {
     Passed(Bits),
     /// Level by level, who was the larger of two.
     Larger(Vec<Bits>),
+    /// Of a batch normalisation.
+    Normalised(Normalised),
     /// Nothing.
     Nothing,
 }
@@ -77,8 +70,10 @@ impl<'n> Sized<'n> {
     }
 }
 
-/// Runs all layers. `inputs` are opened; so are `weights`, per layer. With `keeps`, what the way
-/// back needs is left in the trace. Outputs of a product still have twice the fraction bits:
+/// Runs all layers. `inputs` are opened; so are `weights`, per layer that has some. With `keeps`,
+/// what the way back needs is left in the trace, and batches are normalised by their own
+/// statistics; without, `parameters` are [frozen](normalise::freeze), and their factors are among
+/// `weights`. Outputs of a product still have twice the fraction bits:
 /// whoever opens them truncates without a message.
 ///
 /// # Errors
@@ -155,6 +150,20 @@ pub async fn forward<E: Runner, T: Tensors>(
                 let sum = Value { words: sums.unwrap_or_default(), frac_bits: f };
                 (Current::Wide(mean(sum, window)), Trace::Nothing)
             }
+            Layer::BatchNorm => {
+                let sizes = (sized.batch, shape);
+                let Some(parameters) = parameters.get(index) else { continue };
+                if keeps {
+                    let (value, normalised) =
+                        normalise::forward(machine, sizes, value.wide(f), f, parameters).await?;
+                    (Current::Wide(value), Trace::Normalised(normalised))
+                } else {
+                    let Some(scale) = weights.next() else { continue };
+                    let frozen = (scale, parameters);
+                    let value = normalise::apply(machine, sizes, value.wide(f), f, frozen).await?;
+                    (Current::Wide(value), Trace::Nothing)
+                }
+            }
         };
         value = next;
         if keeps {
@@ -183,19 +192,6 @@ impl Current {
             Self::Narrow(_) => Value { words: Vec::new(), frac_bits },
         }
     }
-}
-
-/// Opens a value, with `frac_bits` fraction bits.
-///
-/// # Errors
-/// The engine's.
-pub async fn open_one<E: Runner, T: Tensors>(
-    machine: &mut Machine<E, T>,
-    value: Value,
-    frac_bits: u32,
-) -> Result<Masked, E::Error> {
-    let words = machine.truncate(value.words, value.frac_bits - frac_bits).await?;
-    machine.open_one(words).await
 }
 
 /// Biases have `frac_bits` fraction bits, products twice as many.

@@ -3,10 +3,12 @@
 //!
 //! Weights are uniform in `-b..=b`, biases zero (He et al. 2015, Glorot and Bengio 2010, in their
 //! uniform forms):
-//! * before a ReLU, pools between them or not: `b = sqrt(6 / fan_in)`;
+//! * before a ReLU, pools or a batch normalisation between them or not: `b = sqrt(6 / fan_in)`;
 //! * before anything else: `b = sqrt(6 / (fan_in + fan_out))`;
 //! * a network of one dense layer and nothing else starts at zero: its loss is convex, and equal
 //!   weights do not stay equal.
+//!
+//! A batch normalisation begins with weights of one, biases of zero, and the statistics of those.
 //!
 //! The same seed gives the same weights for any `frac_bits`, up to rounding.
 //!
@@ -14,7 +16,7 @@
 //! stride 1.
 
 use super::draw::{Draw, WEIGHTS};
-use super::network::{Layer, Network, NetworkError};
+use super::network::{Counts, Layer, Network, NetworkError};
 use super::parameters::{LayerParameters, Parameters};
 
 /// The initial model in words with `frac_bits` fraction bits (at most 60). [`Parameters::to_f64`]
@@ -29,9 +31,19 @@ pub fn initial(
 ) -> Result<Parameters<i64>, NetworkError> {
     let convex = matches!(network.layers.as_slice(), [Layer::Dense { .. }]);
     let mut layers = Vec::new();
-    for (index, (layer, (weights, biases))) in
-        network.layers.iter().zip(network.parameters()?).enumerate()
-    {
+    for (index, (layer, counts)) in network.layers.iter().zip(network.parameters()?).enumerate() {
+        let Counts { weights, biases, statistics } = counts;
+        if *layer == Layer::BatchNorm {
+            let one = 1 << frac_bits.min(60);
+            let mut kept = vec![0; statistics / 2];
+            kept.resize(statistics, one);
+            layers.push(LayerParameters {
+                weights: vec![one; weights],
+                biases: vec![0; biases],
+                statistics: kept,
+            });
+            continue;
+        }
         let fan_in = weights.checked_div(biases).unwrap_or(0);
         let fan_out = match layer {
             Layer::Convolution { window, .. } => biases * window.cells().count(),
@@ -44,6 +56,7 @@ pub fn initial(
         layers.push(LayerParameters {
             weights: (0..weights).map(|_| weight()).collect(),
             biases: vec![0; biases],
+            statistics: Vec::new(),
         });
     }
     Ok(Parameters { layers })
@@ -59,6 +72,6 @@ fn before_relu(layers: &[Layer], index: usize) -> bool {
     let mut after = layers
         .iter()
         .skip(index + 1)
-        .skip_while(|layer| matches!(layer, Layer::MaxPool(_) | Layer::AveragePool(_)));
+        .skip_while(|layer| !layer.has_weights() && **layer != Layer::Relu);
     matches!(after.next(), Some(Layer::Relu))
 }

@@ -8,7 +8,7 @@ use super::parameters::{LayerParameters, Parameters};
 pub struct Model {
     /// Per layer.
     pub parameters: Vec<LayerParameters<u64>>,
-    /// Per layer, the sums that momentum keeps; empty without momentum.
+    /// Per layer, the sums that momentum keeps, of what has a gradient; empty without momentum.
     pub velocity: Vec<LayerParameters<u64>>,
 }
 
@@ -20,7 +20,11 @@ impl Model {
     /// Layers that do not fit each other.
     pub fn zeros(network: &Network, momentum: bool) -> Result<Self, NetworkError> {
         let parameters = Parameters::filled(network, 0)?.layers;
-        let velocity = if momentum { parameters.clone() } else { Vec::new() };
+        let still = |layer: &LayerParameters<u64>| LayerParameters {
+            statistics: Vec::new(),
+            ..layer.clone()
+        };
+        let velocity = if momentum { parameters.iter().map(still).collect() } else { Vec::new() };
         Ok(Self { parameters, velocity })
     }
 

@@ -6,6 +6,16 @@ use serde::{Deserialize, Serialize};
 /// Words of a sample between two layers, and weights of a layer, at most.
 pub const MAX_ELEMS: usize = 1 << 26;
 
+/// What a batch normalisation adds to a variance.
+pub const NORM_EPSILON: f64 = 1e-5;
+/// How much of a batch's statistics goes into those that are kept, over `2^NORM_KEPT_BITS`: a
+/// tenth.
+pub const NORM_KEPT: u32 = 6554;
+/// See [`NORM_KEPT`].
+pub const NORM_KEPT_BITS: u32 = 16;
+/// The largest weight of a network with a batch normalisation.
+pub const NORM_LARGEST_WEIGHT: f64 = 1024.0;
+
 /// Sizes of one sample: channels, then rows, then columns. A plain vector is `channels x 1 x 1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
@@ -111,19 +121,47 @@ pub enum Layer {
     MaxPool(Window),
     /// The mean of each window, per channel.
     AveragePool(Window),
+    /// Batch normalisation: each channel less its mean, over its standard deviation, times a
+    /// weight, plus a bias (Ioffe and Szegedy 2015). In a step mean and deviation are those of the
+    /// batch, afterwards those that training has kept. See [`super::normalise`].
+    BatchNorm,
+}
+
+/// How many words a layer has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Weights.
+    pub weights: usize,
+    /// Biases.
+    pub biases: usize,
+    /// What is kept of batches: means of channels, then their variances.
+    pub statistics: usize,
+}
+
+impl Counts {
+    /// All of them.
+    #[must_use]
+    pub const fn words(&self) -> usize {
+        self.weights.saturating_add(self.biases).saturating_add(self.statistics)
+    }
 }
 
 impl Layer {
-    /// Whether there is something to train.
+    /// Whether it multiplies by weights: a dense layer, or a convolution.
     #[must_use]
     pub fn has_weights(&self) -> bool {
         matches!(self, Self::Dense { .. } | Self::Convolution { .. })
     }
 
-    /// Weights and biases for such an input, in words: `(0, 0)` where there are none, `None` where
-    /// there are too many to count.
-    fn parameters(&self, input: Shape) -> Option<(usize, usize)> {
+    /// Words for such an input: none where there is nothing to train, `None` where there are too
+    /// many to count.
+    fn parameters(&self, input: Shape) -> Option<Counts> {
         let (outputs, each) = match self {
+            Self::BatchNorm => {
+                let channels = input.channels;
+                let statistics = channels.checked_mul(2)?;
+                return Some(Counts { weights: channels, biases: channels, statistics });
+            }
             Self::Dense { outputs } => (*outputs, input.elems()),
             Self::Convolution { filters, window } => {
                 let cells = window.kernel.0.checked_mul(window.kernel.1)?;
@@ -131,7 +169,7 @@ impl Layer {
             }
             _ => (0, 0),
         };
-        Some((outputs.checked_mul(each)?, outputs))
+        Some(Counts { weights: outputs.checked_mul(each)?, biases: outputs, statistics: 0 })
     }
 }
 
@@ -150,7 +188,8 @@ pub enum Loss {
     Hinge,
 }
 
-/// Networks that the field compares with, for images of 28 x 28 and 10 classes.
+/// Networks that the field compares with, for 10 classes: letters for images of 28 x 28, names for
+/// colour images of 32 x 32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkName {
@@ -162,6 +201,12 @@ pub enum NetworkName {
     C,
     /// One convolution of 5 filters.
     D,
+    /// `AlexNet` (Krizhevsky et al. 2012) as FALCON has it for small images: five convolutions, two
+    /// batch normalisations, three dense layers.
+    AlexNet,
+    /// `VGG16` (Simonyan and Zisserman 2015): thirteen convolutions of 3 x 3, each with a batch
+    /// normalisation, and three dense layers of 4,096, 4,096 and 10.
+    Vgg16,
 }
 
 /// A network and its loss.
@@ -209,6 +254,15 @@ pub enum NetworkError {
         /// Columns of the image.
         width: usize,
     },
+    /// Nothing to normalise.
+    #[error(
+        "layer {layer}: a batch normalisation belongs behind a dense layer or a convolution; share \
+         the data with --standardise, if it is what is to be normalised"
+    )]
+    Norm {
+        /// Counted from 1.
+        layer: usize,
+    },
     /// A loss for one output on several.
     #[error("the {loss:?} loss takes one output, and the last layer has {outputs}")]
     Outputs {
@@ -252,13 +306,16 @@ impl Network {
                     })?;
                 Ok(Shape { channels, height, width })
             };
-            if layer.parameters(shape).is_none_or(|(weights, _)| weights > MAX_ELEMS) {
+            if layer.parameters(shape).is_none_or(|counts| counts.weights > MAX_ELEMS) {
                 return Err(NetworkError::TooLarge { layer: number });
             }
             shape = match layer {
                 Layer::Dense { outputs } => Shape::vector(*outputs),
                 Layer::Convolution { filters, window } => windowed(window, *filters)?,
-                Layer::Relu => shape,
+                Layer::BatchNorm if !self.layers.iter().take(index).any(Layer::has_weights) => {
+                    return Err(NetworkError::Norm { layer: number });
+                }
+                Layer::Relu | Layer::BatchNorm => shape,
                 Layer::MaxPool(window) | Layer::AveragePool(window) => {
                     windowed(&Window { padding: (0, 0), ..*window }, shape.channels)?
                 }
@@ -275,11 +332,11 @@ impl Network {
         Ok(shapes)
     }
 
-    /// Weights and biases of each layer, in words: `(0, 0)` where there are none.
+    /// Words of each layer.
     ///
     /// # Errors
     /// As [`Network::shapes`].
-    pub fn parameters(&self) -> Result<Vec<(usize, usize)>, NetworkError> {
+    pub fn parameters(&self) -> Result<Vec<Counts>, NetworkError> {
         let shapes = self.shapes()?;
         let sizes = self.layers.iter().zip(&shapes);
         Ok(sizes.map(|(layer, input)| layer.parameters(*input).unwrap_or_default()).collect())
@@ -288,16 +345,17 @@ impl Network {
     /// A network that the field compares with.
     #[must_use]
     pub fn named(name: NetworkName) -> Self {
-        use Layer::{Dense, Relu};
+        use Layer::{BatchNorm, Dense, Relu};
         let window = |kernel, stride| Window {
             kernel: (kernel, kernel),
             stride: (stride, stride),
             padding: (0, 0),
         };
-        let convolution = |filters, kernel, stride| Layer::Convolution {
+        let padded = |filters, kernel, stride, padding| Layer::Convolution {
             filters,
-            window: window(kernel, stride),
+            window: Window { padding: (padding, padding), ..window(kernel, stride) },
         };
+        let convolution = |filters, kernel, stride| padded(filters, kernel, stride, 0);
         let pool = Layer::MaxPool(window(2, 2));
         let dense = |outputs| Dense { outputs };
         let pooled = |filters: [usize; 2], hidden| {
@@ -310,8 +368,37 @@ impl Network {
             NetworkName::B => pooled([16, 16], 100),
             NetworkName::C => pooled([20, 50], 500),
             NetworkName::D => vec![convolution(5, 2, 2), Relu, dense(100), Relu, dense(10)],
+            NetworkName::AlexNet => {
+                // FALCON pads images of 33 x 33 by 9: the same sizes, and the same first pixels.
+                let pool = Layer::MaxPool(window(3, 2));
+                let mut layers = vec![padded(96, 11, 4, 10), pool, Relu, BatchNorm];
+                layers.extend([padded(256, 5, 1, 1), pool, Relu, BatchNorm]);
+                layers.extend(
+                    [384, 384, 256]
+                        .into_iter()
+                        .flat_map(|filters| [padded(filters, 3, 1, 1), Relu]),
+                );
+                layers.extend([dense(256), Relu, dense(256), Relu, dense(10)]);
+                layers
+            }
+            NetworkName::Vgg16 => {
+                let stages = [(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)];
+                let stage = |(filters, count): (usize, usize)| {
+                    let layers = [padded(filters, 3, 1, 1), BatchNorm, Relu];
+                    let before = core::iter::repeat_n(layers, count - 1).flatten();
+                    // The largest first: it is the same, and fewer are activated.
+                    before.chain([padded(filters, 3, 1, 1), BatchNorm, pool, Relu])
+                };
+                let end = [dense(4096), Relu, dense(4096), Relu, dense(10)];
+                stages.into_iter().flat_map(stage).chain(end).collect()
+            }
         };
-        let input = Shape { channels: 1, height: 28, width: 28 };
+        let input = match name {
+            NetworkName::AlexNet | NetworkName::Vgg16 => {
+                Shape { channels: 3, height: 32, width: 32 }
+            }
+            _ => Shape { channels: 1, height: 28, width: 28 },
+        };
         Self { input, layers, loss: Loss::CrossEntropy }
     }
 }

@@ -1,6 +1,6 @@
 //! Weights and biases of a network, whatever they are made of: words, shares, floating point.
 
-use super::network::{Network, NetworkError};
+use super::network::{Counts, Network, NetworkError};
 
 /// Of all layers, first to last; layers without weights have empty ones. `Debug` prints sizes only.
 #[derive(Clone, PartialEq)]
@@ -16,15 +16,18 @@ pub struct LayerParameters<T> {
     pub weights: Vec<T>,
     /// Biases, one per output or filter.
     pub biases: Vec<T>,
+    /// Of a batch normalisation, means of its channels, then their variances.
+    pub statistics: Vec<T>,
 }
 
 impl<T> core::fmt::Debug for LayerParameters<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(
             f,
-            "LayerParameters({} weights, {} biases, <redacted>)",
+            "LayerParameters({} weights, {} biases, {} statistics, <redacted>)",
             self.weights.len(),
-            self.biases.len()
+            self.biases.len(),
+            self.statistics.len()
         )
     }
 }
@@ -44,9 +47,10 @@ impl<T> Parameters<T> {
     where
         T: Clone,
     {
-        let layer = |(weights, biases)| LayerParameters {
-            weights: vec![value.clone(); weights],
-            biases: vec![value.clone(); biases],
+        let layer = |counts: Counts| LayerParameters {
+            weights: vec![value.clone(); counts.weights],
+            biases: vec![value.clone(); counts.biases],
+            statistics: vec![value.clone(); counts.statistics],
         };
         Ok(Self { layers: network.parameters()?.into_iter().map(layer).collect() })
     }
@@ -58,6 +62,7 @@ impl<T> Parameters<T> {
         let layer = |layer: &LayerParameters<T>| LayerParameters {
             weights: all(&layer.weights),
             biases: all(&layer.biases),
+            statistics: all(&layer.statistics),
         };
         Parameters { layers: self.layers.iter().map(layer).collect() }
     }
@@ -65,19 +70,33 @@ impl<T> Parameters<T> {
     /// Whether every layer has as many as the network says.
     #[must_use]
     pub fn fit(&self, network: &Network) -> bool {
-        let sizes = |layer: &LayerParameters<T>| (layer.weights.len(), layer.biases.len());
+        let sizes = |layer: &LayerParameters<T>| Counts {
+            weights: layer.weights.len(),
+            biases: layer.biases.len(),
+            statistics: layer.statistics.len(),
+        };
         network.parameters().is_ok_and(|expected| self.layers.iter().map(sizes).eq(expected))
     }
 }
 
 impl<T> LayerParameters<T> {
-    /// All values, weights first.
+    /// All values, weights first, statistics last.
     pub fn words(&self) -> impl Iterator<Item = &T> {
+        self.trained().chain(&self.statistics)
+    }
+
+    /// All values, weights first, statistics last.
+    pub fn words_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.weights.iter_mut().chain(&mut self.biases).chain(&mut self.statistics)
+    }
+
+    /// What has a gradient: weights, then biases.
+    pub fn trained(&self) -> impl Iterator<Item = &T> {
         self.weights.iter().chain(&self.biases)
     }
 
-    /// All values, weights first.
-    pub fn words_mut(&mut self) -> impl Iterator<Item = &mut T> {
+    /// What has a gradient: weights, then biases.
+    pub fn trained_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.weights.iter_mut().chain(&mut self.biases)
     }
 }

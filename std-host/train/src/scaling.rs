@@ -203,7 +203,7 @@ pub async fn fold_shared<E: Runner, T: Tensors>(
         let fine: Vec<u64> = fine.cycle().take(weights.len()).collect();
         *weights = scaled(machine, weights, &fine, Some(frac_bits)).await?;
     }
-    if let Some(LayerParameters { weights, biases }) = model.parameters.last_mut()
+    if let Some(LayerParameters { weights, biases, .. }) = model.parameters.last_mut()
         && !of_targets.is_empty()
     {
         let width = weights.len() / of_targets.len();
@@ -252,7 +252,7 @@ pub fn fold(
     let dense = |layer: Option<&Layer>| matches!(layer, Some(Layer::Dense { .. }));
     if !features.is_empty() {
         dense(network.layers.first()).then_some(())?;
-        let LayerParameters { weights, biases } = folded.layers.first_mut()?;
+        let LayerParameters { weights, biases, .. } = folded.layers.first_mut()?;
         for (weights, bias) in weights.chunks_exact_mut(features.len()).zip(biases) {
             for (weight, (mean, factor)) in weights.iter_mut().zip(features) {
                 *weight *= factor;
@@ -262,7 +262,7 @@ pub fn fold(
     }
     if !targets.is_empty() {
         dense(network.layers.last()).then_some(())?;
-        let LayerParameters { weights, biases } = folded.layers.last_mut()?;
+        let LayerParameters { weights, biases, .. } = folded.layers.last_mut()?;
         let width = weights.len().checked_div(biases.len())?;
         for ((weights, bias), (mean, factor)) in
             weights.chunks_exact_mut(width.max(1)).zip(biases).zip(targets)

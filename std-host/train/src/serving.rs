@@ -11,11 +11,11 @@ use std::sync::Arc;
 use sharelet_core::functions::engine::{EngineError, Truncation};
 
 use super::config::{Arithmetic, FRAC_BITS};
-use super::forward::Value;
 use super::model::Model;
 use super::network::{Layer, Network, NetworkError, Shape};
 use super::scaling::{COLUMN_WORDS, Coarse, INPUT_BITS, PLAIN_BITS, coarsen, fold_shared};
-use super::step::{Evaluate, open_weights};
+use super::step::{Evaluate, open_frozen};
+use super::value::Value;
 use crate::tensor::offline::Plan;
 use crate::tensor::party::Prepared;
 use crate::tensor::{Machine, Masked, Program, Runner, Tensors};
@@ -99,7 +99,8 @@ impl Serving {
         }
         let zeros = Model::zeros(&network, false)?;
         let scaling = vec![[0; COLUMN_WORDS]; standardised];
-        let mut open = Open { model: &zeros, features, scaling: &scaling, frac_bits };
+        let mut open =
+            Open { network: &network, model: &zeros, features, scaling: &scaling, frac_bits };
         let (opening, opened) = Plan::counted(&mut open, truncation)?;
         let mut answer = Answer::new(&network, frac_bits, &opened, vec![0; features])?;
         let (evaluation, Value { frac_bits: output_frac_bits, .. }) =
@@ -209,9 +210,13 @@ impl Serving {
 
     /// The program that opens the weights of a model, whose scaling is folded into them before.
     #[must_use]
-    pub const fn open<'m>(&self, model: &'m Model, scaling: &'m [[u64; COLUMN_WORDS]]) -> Open<'m> {
-        let frac_bits = self.arithmetic.frac_bits;
-        Open { model, features: self.inputs(), scaling, frac_bits }
+    pub const fn open<'m>(
+        &'m self,
+        model: &'m Model,
+        scaling: &'m [[u64; COLUMN_WORDS]],
+    ) -> Open<'m> {
+        let (network, frac_bits) = (&self.network, self.arithmetic.frac_bits);
+        Open { network, model, features: self.inputs(), scaling, frac_bits }
     }
 
     /// Multiplies ahead of an inference what does not wait for the sample: half of what each party
@@ -282,6 +287,7 @@ impl Program for Answer<'_> {
 /// Folds what scales columns into a model as far as that is near 1, and opens the model's weights
 /// and the rest of the scaling under masks.
 pub struct Open<'m> {
+    network: &'m Network,
     model: &'m Model,
     features: usize,
     scaling: &'m [[u64; COLUMN_WORDS]],
@@ -301,7 +307,7 @@ impl Program for Open<'_> {
         fold_shared(machine, &mut model, self.features, self.scaling, self.frac_bits).await?;
         let of_features = self.scaling.get(..self.features).unwrap_or(self.scaling);
         let coarse = Coarse::open(machine, of_features).await?;
-        let weights = open_weights(machine, &model).await?;
+        let weights = open_frozen(machine, self.network, &mut model, self.frac_bits).await?;
         let weights = weights.into_iter().map(Masked::known).collect();
         Ok(Opened { model, weights, coarse })
     }

@@ -16,7 +16,7 @@ use super::network::NetworkError;
 use super::parameters::LayerParameters;
 use super::range::{any, beyond, reveal};
 use super::scaling::{COLUMN_WORDS, standardise};
-use super::step::{Step, open_weights};
+use super::step::{Step, open_frozen};
 use crate::tensor::{Machine, Masked, Program, Runner, Tensors};
 
 /// Rows that are tested together: what is computed with them is in memory at once.
@@ -285,7 +285,8 @@ async fn test<E: Runner, T: Tensors>(
     rows: &[usize],
 ) -> Result<Sums, E::Error> {
     let (network, frac_bits) = (course.network(), course.frac_bits());
-    let weights = open_weights(machine, model).await?;
+    let mut model = model.clone();
+    let weights = open_frozen(machine, network, &mut model, frac_bits).await?;
     let mut sums = Sums::default();
     for rows in rows.chunks(TEST_ROWS) {
         let (inputs, targets) = data.pick(course, rows)?;
@@ -315,7 +316,7 @@ async fn too_large<E: Runner, T: Tensors>(
     let [first, others] = [course.largest_first_weight(), course.largest_weight()]
         .map(|limit| machine.constant(word(limit)));
     let words: Vec<u64> =
-        model.parameters.iter().flat_map(LayerParameters::words).copied().collect();
+        model.parameters.iter().flat_map(LayerParameters::trained).copied().collect();
     let of_first = model.parameters.first().map_or(0, |layer| layer.weights.len());
     let mut limits = vec![first; of_first];
     limits.resize(words.len(), others);

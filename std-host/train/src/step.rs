@@ -3,11 +3,14 @@
 use core::mem;
 
 use super::backward::backward;
-use super::forward::{Sized, Value, forward};
+use super::forward::{Sized, forward};
 use super::loss::{self, Outputs, Sums, Wanted};
 use super::model::Model;
 use super::network::{Network, NetworkError};
+use super::normalise;
+use super::parameters::LayerParameters;
 use super::update::{Rates, update};
+use super::value::Value;
 use crate::tensor::{Machine, Masked, Program, Runner, Tensors};
 
 /// Opens all samples under masks, once: 8 bytes per word and party. Batches are rows of what it
@@ -28,6 +31,7 @@ pub struct Step<'s> {
 }
 
 /// Answers without a change of the model, for samples that may be opened already, and their sums.
+/// Its batch normalisations are frozen: see [`open_frozen`].
 pub struct Evaluate<'s> {
     network: Sized<'s>,
     model: &'s Model,
@@ -75,7 +79,9 @@ impl Program for Step<'_> {
     ) -> Result<Sums, E::Error> {
         let Some(inputs) = self.inputs.take() else { return Ok(Sums::default()) };
         let (sized, model) = (&self.network, &mut *self.model);
-        let weights = open_weights(machine, model).await?;
+        let layers = sized.network.layers.iter().zip(&model.parameters);
+        let products = layers.filter(|(layer, _)| layer.has_weights());
+        let weights = open_weights(machine, products.map(|(_, layer)| layer)).await?;
         let (outputs, traces) =
             forward(machine, sized, inputs, (&weights, &model.parameters), true).await?;
         let outputs = machine.truncate(outputs.words, outputs.frac_bits - sized.frac_bits).await?;
@@ -93,20 +99,31 @@ impl Program for Step<'_> {
     }
 }
 
-/// Opens the weights of all layers that have some, in one message.
+/// Opens the weights of those layers that have some, in one message.
 ///
 /// # Errors
 /// The engine's.
 pub async fn open_weights<E: Runner, T: Tensors>(
     machine: &mut Machine<E, T>,
-    model: &Model,
+    layers: impl Iterator<Item = &LayerParameters<u64>>,
 ) -> Result<Vec<Masked>, E::Error> {
-    let weights = model
-        .parameters
-        .iter()
-        .map(|parameters| &parameters.weights)
-        .filter(|weights| !weights.is_empty());
+    let weights = layers.map(|layer| &layer.weights).filter(|weights| !weights.is_empty());
     machine.open(weights.cloned().collect()).await
+}
+
+/// The weights of a model that answers, and does not learn, opened in one message; its batch
+/// normalisations are [frozen](normalise::freeze) before.
+///
+/// # Errors
+/// The engine's.
+pub async fn open_frozen<E: Runner, T: Tensors>(
+    machine: &mut Machine<E, T>,
+    network: &Network,
+    model: &mut Model,
+    frac_bits: u32,
+) -> Result<Vec<Masked>, E::Error> {
+    normalise::freeze(machine, network, &mut model.parameters, frac_bits).await?;
+    open_weights(machine, model.parameters.iter()).await
 }
 
 impl<'s> Evaluate<'s> {

@@ -6,6 +6,7 @@
 //! as many rows first, so that every mean counts alike.
 
 use super::model::Model;
+use super::normalise;
 use super::parameters::LayerParameters;
 use crate::tensor::{Machine, Runner, Tensors};
 
@@ -47,7 +48,7 @@ impl Default for Rates {
     }
 }
 
-/// Changes the model. `gradients` are those of [`super::backward`].
+/// Changes the model, and what it keeps of batches. `gradients` are those of [`super::backward`].
 ///
 /// # Errors
 /// The engine's.
@@ -58,6 +59,9 @@ pub async fn update<E: Runner, T: Tensors>(
     rates: &Rates,
     frac_bits: u32,
 ) -> Result<(), E::Error> {
+    let places = model.parameters.iter_mut().flat_map(|layer| &mut layer.statistics);
+    let of_batch = gradients.iter().flat_map(|layer| &layer.statistics);
+    normalise::keep(machine, places, of_batch).await?;
     let mut sums = Vec::new();
     for (gradients, parameters) in gradients.iter().zip(&model.parameters) {
         let weights = gradients.weights.iter().zip(&parameters.weights);
@@ -88,7 +92,7 @@ pub async fn update<E: Runner, T: Tensors>(
         steps.iter_mut().for_each(|step| *step = step.wrapping_mul(rates.rate));
         machine.truncate(steps, rates.rate_bits).await?
     };
-    let words = model.parameters.iter_mut().flat_map(LayerParameters::words_mut);
+    let words = model.parameters.iter_mut().flat_map(LayerParameters::trained_mut);
     words.zip(steps).for_each(|(word, step)| *word = word.wrapping_sub(step));
     Ok(())
 }

@@ -55,8 +55,8 @@ pub fn beside(figures: &[Figure]) -> String {
         text,
         "\nIn this table all times are medians; *x* is how often the other system's time is ours, \
          below 1 where it is faster. *Online* is from the first message to the result, in the \
-         tables above the least of five runs beside the median, all on one machine with a core per \
-         server; *busy* is the slower server's processor time; *dealing* is the dealer's time on \
+         tables above the least of five runs (three of VGG16) beside the median, all on one \
+         machine with a core per server; *busy* is the slower server's processor time; *dealing* is the dealer's time on \
          all cores, *preparing* that of both servers until their halves are ready, neither of \
          which waits for data; *whole* is dealing, preparing and online, one after the other. \
          *wan* is online over an emulated line of 40 ms and 100 Mbit/s each way. `train5` is a \

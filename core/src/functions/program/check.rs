@@ -262,6 +262,62 @@ fn functions_of_rows() {
     }
 }
 
+/// Batches of one number and of many, from no deviation at all to the largest sum of squares.
+#[test]
+fn one_over_a_standard_deviation() {
+    for (columns, square_bits, out_bits) in
+        [(1, 16, 24), (6, 34, 20), (800, 28, 20), (32_768, 22, 16)]
+    {
+        let n = columns as f64;
+        let floor = (1e-5 * n * pow2(square_bits)).round() as u64;
+        let sums: Vec<u64> = [0, 1, floor]
+            .into_iter()
+            .chain((8..600).map(|step| pow2(step).powf(0.1) as u64))
+            .chain([(1 << 61) - 1 - floor, (1 << 61) - floor, 1 << 61, 1 << 62])
+            .collect();
+        let mut out = vec![0; sums.len()];
+        let sizes = (columns, square_bits.cast_unsigned(), out_bits);
+        run(statistics::inv_std_need(sums.len()), async |engine, scratch| {
+            statistics::inv_std(engine, sizes, floor, &mut sums.clone(), &mut out, scratch).await
+        });
+        for (&sum, &found) in sums.iter().zip(&out) {
+            let all = ((sum + floor) as f64).min(pow2(61));
+            let exact = (n * pow2(square_bits) / all).sqrt() * pow2(out_bits.cast_signed());
+            let found = found as f64;
+            let allowed = exact * pow2(-23) + 2.0;
+            assert!((found - exact).abs() <= allowed, "{sizes:?}: {sum} gave {found}, not {exact}");
+        }
+    }
+}
+
+/// A floor of nothing has no largest result, and some results have no room.
+#[test]
+fn deviations_without_room_are_refused() {
+    let refused = |sizes, floor| {
+        let need = statistics::inv_std_need(1);
+        let (mut own, mut narrow) = (vec![0_u64; need.own_elems], vec![0; need.narrow_elems]);
+        let mut wide = vec![0; need.wide_elems];
+        let scratch = &mut Scratch { own: &mut own, narrow: &mut narrow, wide: &mut wide };
+        let (mut sums, mut out) = ([9], [0]);
+        let mut engine = Twin::default();
+        block_on(statistics::inv_std(&mut engine, sizes, floor, &mut sums, &mut out, scratch))
+            .is_err()
+    };
+    assert!(!refused((6, 30, 20), 256));
+    for (sizes, floor) in [
+        ((6, 30, 20), 0),
+        ((6, 30, 20), 64),
+        ((6, 30, 20), 1 << 61),
+        ((0, 30, 20), 256),
+        ((statistics::MAX_ELEMS + 1, 30, 20), 1 << 40),
+        ((6, 50, 24), 256),
+        ((6, u32::MAX, 24), 256),
+        ((6, 30, u32::MAX), 256),
+    ] {
+        assert!(refused(sizes, floor), "{sizes:?}, {floor}");
+    }
+}
+
 #[test]
 fn the_exponential_over_the_whole_ring() {
     for frac_bits in [8, 12, 16, 20] {

@@ -13,6 +13,9 @@ use crate::step::StepError;
 /// The most numbers of a row.
 pub const MAX_COLUMNS: usize = 1 << 16;
 
+/// The most numbers whose squares [`inv_std`] takes the sum of.
+pub const MAX_ELEMS: usize = 1 << 22;
+
 fn check<R>(columns: usize, x: &[R], rows: usize) -> Result<(), StepError> {
     extreme::check(columns, MAX_COLUMNS)?;
     expect(x.len(), rows.saturating_mul(columns))
@@ -368,6 +371,61 @@ pub async fn layer_norm<R: Ring, E: Engine>(
         }
     }
     Ok(())
+}
+
+/// Room for [`inv_std`] of `rows` rows.
+#[must_use]
+pub fn inv_std_need(rows: usize) -> Need {
+    room_need::<u64>(&levels(), rows)
+}
+
+/// `sqrt(columns / (q + floor))` with `out_frac_bits` fraction bits, of the sums `q` of the squares
+/// of `columns` deviations each: one over a standard deviation, as batch normalisation has it
+/// (Ioffe and Szegedy 2015, algorithm 1). `q` and `floor` have `square_frac_bits` fraction bits,
+/// and `floor` is `columns` times an epsilon.
+///
+/// For `0 <= q < 2^61 - floor`, where `q + floor` is at most `2^61`; beyond, the result is that of
+/// `2^61`, and for negative ones that of `floor`. Error: a fraction of about `2^-23` of the result,
+/// and two units. 9 messages; exactly 16.
+///
+/// # Errors
+/// The engine's; [`StepError::ScratchTooSmall`], see [`inv_std_need`]; [`StepError::NeedsTables`];
+/// [`StepError::DomainOutOfRange`] without a `floor`, or with one for which the largest result has
+/// more than 33 bits, or of `2^61` and more; lengths that do not match.
+pub async fn inv_std<E: Engine>(
+    engine: &mut E,
+    (columns, square_frac_bits, out_frac_bits): (usize, u32, u32),
+    floor: u64,
+    sums: &mut [u64],
+    out: &mut [u64],
+    scratch: &mut Scratch<'_, u64>,
+) -> Result<(), E::Error> {
+    choice::looks_up(engine)?;
+    expect(out.len(), sums.len())?;
+    extreme::check(columns, MAX_ELEMS)?;
+    let wrong = StepError::DomainOutOfRange { ring_bits: u64::BITS };
+    let least = floor.checked_ilog2().filter(|&power| power < 61).ok_or(wrong)?;
+    // sqrt(n) 2^(b / 2 + out) / sqrt(q) = v sqrt(n 2^(b + 2 out - e)), v = 1 / sqrt(q 2^-e).
+    let top = square_frac_bits.saturating_add(2 * out_frac_bits.min(u64::BITS));
+    let root = |power: u32| -> Option<u64> {
+        let (columns, power) = (columns as u128, power.max(least));
+        let square = match top.checked_sub(power) {
+            Some(shift) if shift < 128 - size_bits(MAX_ELEMS) - 1 => columns << shift,
+            Some(_) => return None,
+            None => columns.checked_shr(power - top).unwrap_or(0),
+        };
+        u64::try_from(square.isqrt()).ok().filter(|root| *root <= 1 << 33)
+    };
+    root(least).ok_or(wrong)?;
+    let floor = engine.constant(floor);
+    for sum in sums.iter_mut() {
+        *sum = sum.wrapping_add(floor);
+    }
+    let mut room = Room::new(levels(), sums.len(), scratch)?;
+    room.apply(engine, tables::inv_sqrt(), sums).await?;
+    room.weigh(engine, |magnitude| root(levels().power(magnitude)).unwrap_or(0));
+    engine.run(&Multiply::new(), Factors { x: room.value, y: room.factor }).await?;
+    truncate(engine, VALUE_FRAC_BITS, room.value, out).await
 }
 
 /// A word per row as a word per element.

@@ -53,8 +53,7 @@ fn check(request: &Train) -> Result<(Arc<Course>, Plans, u64), Refusal> {
     let data = fits.filter(|words| *words <= MAX_WORDS).ok_or(Refusal::TooLarge)?;
     let course = Arc::new(Course::new(config, sizes).map_err(|_| Refusal::BadRun)?);
     let parameters = course.network().parameters().map_err(|_| Refusal::BadRun)?;
-    let model: u64 =
-        parameters.iter().map(|(weights, biases)| *weights as u64 + *biases as u64).sum();
+    let model: u64 = parameters.iter().map(|counts| counts.words() as u64).sum();
     let words = data.saturating_add(model);
     if words > MAX_WORDS {
         return Err(Refusal::TooLarge);

@@ -42,13 +42,7 @@ fn words(network: &Network) -> Option<u64> {
     let between =
         network.shapes().ok()?.iter().map(|shape: &Shape| shape.elems() as u64).sum::<u64>();
     let parameters = network.parameters().ok()?;
-    Some(
-        between
-            + parameters
-                .iter()
-                .map(|(weights, biases)| *weights as u64 + *biases as u64)
-                .sum::<u64>(),
-    )
+    Some(between + parameters.iter().map(|counts| counts.words() as u64).sum::<u64>())
 }
 
 fn deal_one<P: Program>(

@@ -72,6 +72,18 @@ fn other_networks_answer_as_before() {
         // Images of one pixel, and a vector that becomes one.
         (Shape::vector(3), vec![conv(2, (1, 1), (1, 1), (0, 0)), Layer::Relu, dense(2)]),
         (Shape::vector(3), vec![dense(4), Layer::Relu, conv(2, (1, 1), (1, 1), (0, 0))]),
+        (Shape::vector(3), vec![dense(4), Layer::BatchNorm, Layer::Relu, dense(2)]),
+        (image, vec![conv(3, (3, 3), (1, 1), (1, 1)), Layer::BatchNorm, Layer::Relu, dense(2)]),
+        (
+            image,
+            vec![
+                conv(3, (3, 3), (1, 1), (0, 0)),
+                Layer::Relu,
+                Layer::BatchNorm,
+                conv(2, (2, 2), (1, 1), (1, 1)),
+                Layer::BatchNorm,
+            ],
+        ),
         // Ends in one pixel per channel, without a dense layer.
         (image, vec![conv(3, (7, 6), (1, 1), (0, 0))]),
     ];

@@ -2,7 +2,7 @@
 
 use super::error::FieldError;
 use super::fields::{Config, Data, FRAC_BITS, HeldOut, MAX_BATCH, Schedule, Training};
-use crate::network::Loss;
+use crate::network::{Layer, Loss, NORM_LARGEST_WEIGHT};
 
 /// Steps, epochs and intervals, at most.
 const MAX_COUNT: usize = 1 << 31;
@@ -40,7 +40,12 @@ impl Config {
         // What is before the point of a product of two values: 64 bits less the sign, one bit of
         // head-room, twice the fraction.
         let (limit, most) = (self.stop.largest_weight, f64::from(1_u32 << (62 - 2 * bits)));
-        let reason = format!("above 0, at most {most} (with {bits} fraction bits)");
+        let normalises = self.model.network(None)?.layers.contains(&Layer::BatchNorm);
+        let (most, also) = match normalises {
+            true => (most.min(NORM_LARGEST_WEIGHT), " and a batch normalisation"),
+            false => (most, ""),
+        };
+        let reason = format!("above 0, at most {most} (with {bits} fraction bits{also})");
         ensure(limit > 0.0 && limit <= most, "stop.largest_weight", &limit, &reason)
     }
 }

@@ -106,6 +106,8 @@ pub enum LayerEntry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stride: Option<Sides>,
     },
+    /// [`Layer::BatchNorm`].
+    BatchNorm {},
 }
 
 const fn one() -> Sides {
@@ -149,6 +151,7 @@ impl LayerEntry {
             Self::Relu {} => Layer::Relu,
             Self::MaxPool { kernel, stride } => Layer::MaxPool(pool(kernel, stride)),
             Self::AveragePool { kernel, stride } => Layer::AveragePool(pool(kernel, stride)),
+            Self::BatchNorm {} => Layer::BatchNorm,
         }
     }
 }
@@ -177,6 +180,7 @@ impl Model {
                 }
                 NetworkError::Empty { layer }
                 | NetworkError::TooLarge { layer }
+                | NetworkError::Norm { layer }
                 | NetworkError::Window { layer, .. } => format!("model.layer[{layer}]"),
             };
             FieldError { field, reason: error.to_string() }

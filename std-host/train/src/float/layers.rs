@@ -1,6 +1,7 @@
 //! Layers forward and backward, for some samples at a time. Values lie sample by sample.
 
 use super::error::FloatError;
+use super::norm::Norm;
 use crate::maps::{Maps, by_biases};
 use crate::network::{Layer, Network, Shape, Window};
 use crate::parameters::{LayerParameters, Parameters};
@@ -10,6 +11,8 @@ pub(super) struct Pass<'p> {
     network: &'p Network,
     shapes: Vec<Shape>,
     parameters: &'p Parameters<f64>,
+    /// Whether batches are normalised by their own statistics, and not by those that were kept.
+    trains: bool,
 }
 
 /// A layer, what it takes and gives, and its parameters.
@@ -19,12 +22,13 @@ impl<'p> Pass<'p> {
     pub(super) fn new(
         network: &'p Network,
         parameters: &'p Parameters<f64>,
+        trains: bool,
     ) -> Result<Self, FloatError> {
         let shapes = network.shapes()?;
         if !parameters.fit(network) {
             return Err(FloatError::Parameters);
         }
-        Ok(Self { network, shapes, parameters })
+        Ok(Self { network, shapes, parameters, trains })
     }
 
     fn stages(&self) -> impl DoubleEndedIterator<Item = Stage<'_>> + ExactSizeIterator {
@@ -66,6 +70,14 @@ impl<'p> Pass<'p> {
                     }
                     y.iter_mut().for_each(|y| *y /= count(window));
                     y
+                }
+                Layer::BatchNorm => {
+                    let norm = if self.trains {
+                        Norm::of_batch(x, input)
+                    } else {
+                        Norm::kept(&parameters.statistics)
+                    };
+                    norm.forward(x, input, parameters)
                 }
             };
             values.push(y);
@@ -116,6 +128,10 @@ impl<'p> Pass<'p> {
                         let indices = window.indices(samples, input, cell);
                         indices.zip(&slopes).for_each(|(at, slope)| add(at, slope / count(window)));
                     }
+                }
+                Layer::BatchNorm => {
+                    let norm = Norm::of_batch(x, input);
+                    (gradient, below) = norm.backward(x, input, &slopes, parameters);
                 }
             }
             layers.push(gradient);

@@ -1,5 +1,6 @@
 //! Maps that are linear in each of two operands: what a correlation hides, whatever it is inside.
 
+use super::channels::Channels;
 use super::convolution::{Convolution, Direction};
 use super::matrix::Matrix;
 use super::parallel::add_product_on_all;
@@ -43,6 +44,10 @@ pub enum Bilinear {
     ByKernels(Convolution),
     /// The gradient of the outputs and kernels to the gradient of the images.
     ByImages(Convolution),
+    /// Words and a factor per channel to the words times their channel's.
+    Scale(Channels),
+    /// Words and as many others to the sums of their products, a sum per channel.
+    Dots(Channels),
 }
 
 impl Bilinear {
@@ -64,6 +69,14 @@ impl Bilinear {
             Self::ByImages(convolution) => {
                 let [images, kernels, outputs] = convolution.sizes()?;
                 [outputs, kernels, images]
+            }
+            Self::Scale(channels) => {
+                let [words, each] = channels.sizes()?;
+                [words, each, words]
+            }
+            Self::Dots(channels) => {
+                let [words, each] = channels.sizes()?;
+                [words, words, each]
             }
         })
     }
@@ -111,6 +124,10 @@ impl Bilinear {
                     columns,
                 ])
             }
+            Self::Scale(Channels { batch, channels, places })
+            | Self::Dots(Channels { batch, channels, places }) => {
+                product(&[*batch, *channels, *places])
+            }
         }
     }
 
@@ -157,6 +174,14 @@ impl Bilinear {
             Self::Convolution(convolution) => convolution.add(Direction::Forward, x, y, out, work),
             Self::ByKernels(convolution) => convolution.add(Direction::ByKernels, x, y, out, work),
             Self::ByImages(convolution) => convolution.add(Direction::ByImages, x, y, out, work),
+            Self::Scale(channels) => {
+                channels.add_scaled(x, y, out);
+                Ok(())
+            }
+            Self::Dots(channels) => {
+                channels.add_dots(x, y, out);
+                Ok(())
+            }
         }
     }
 }

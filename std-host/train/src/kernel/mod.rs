@@ -2,7 +2,7 @@
 //! spend their time on. The float baseline multiplies with the same code.
 //!
 //! A [`Bilinear`] is a map of two operands, linear in each: a product of matrices, or one of the
-//! three of a convolution. Parties, dealer and twin call the same [`Bilinear::add`], on shares,
+//! three of a convolution, or one of the two of batch normalisation. Parties, dealer and twin call the same [`Bilinear::add`], on shares,
 //! masks or plain words.
 //!
 //! ```text
@@ -21,6 +21,7 @@
 
 mod bilinear;
 mod block;
+mod channels;
 mod convolution;
 mod left;
 mod matrix;
@@ -33,6 +34,7 @@ mod vector;
 mod word;
 
 pub use bilinear::{Bilinear, Form, Product};
+pub use channels::Channels;
 pub use convolution::Convolution;
 pub use sizes::SizeError;
 pub use word::Word;

@@ -5,13 +5,17 @@
 //! by kernels    gradient^T (filters x batch places)  seen                  as it is
 //! by images     gradient (batch places x filters)  kernels (filters x taps)
 //!                                                  what a tap saw gets its sums
+//! scale         words (batch places x channels)    factors, on a diagonal     places by places
+//! dots          words^T (channels x batch places)  words      the diagonal of the product
 //! ```
+//!
+//! The last two multiply as many times more as there are channels: zeros, and what is thrown away.
 //!
 //! Operands are only moved, results moved or added up, so shares of operands become shares of
 //! matrices, and shares of a product those of the map.
 
 use super::Bilinear;
-use crate::kernel::{Convolution, Form, Product};
+use crate::kernel::{Channels, Convolution, Form, Product};
 
 /// A map with its operands and results as matrices.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +29,8 @@ impl Lowered<'_> {
             Bilinear::Convolution(map) => [seen(map), taps(map), map.filters],
             Bilinear::ByKernels(map) => [map.filters, seen(map), taps(map)],
             Bilinear::ByImages(map) => [seen(map), map.filters, taps(map)],
+            Bilinear::Scale(map) => [map.of_each(), map.channels, map.channels],
+            Bilinear::Dots(map) => [map.channels, map.of_each(), map.channels],
         }
     }
 
@@ -43,6 +49,10 @@ impl Lowered<'_> {
             Bilinear::Convolution(map) => [look(map, x), transposed(y, taps(map))],
             Bilinear::ByKernels(map) => [transposed(&by_places(map, y), map.filters), look(map, x)],
             Bilinear::ByImages(map) => [by_places(map, x), y.to_vec()],
+            Bilinear::Scale(map) => [of_places(map, x), diagonal(y)],
+            Bilinear::Dots(map) => {
+                [transposed(&of_places(map, x), map.channels), of_places(map, y)]
+            }
         }
     }
 
@@ -60,8 +70,29 @@ impl Lowered<'_> {
                 }
                 images
             }
+            Bilinear::Scale(map) => {
+                let sample = map.channels * map.places;
+                product
+                    .chunks(sample.max(1))
+                    .flat_map(|words| transposed(words, map.channels))
+                    .collect()
+            }
+            Bilinear::Dots(map) => product.into_iter().step_by(map.channels + 1).collect(),
         }
     }
+}
+
+/// `batch x channels x places` as `batch places x channels`.
+fn of_places(map: &Channels, words: &[u64]) -> Vec<u64> {
+    let sample = map.channels * map.places;
+    words.chunks(sample.max(1)).flat_map(|words| transposed(words, map.places)).collect()
+}
+
+/// A square matrix of zeros with these on its diagonal.
+fn diagonal(words: &[u64]) -> Vec<u64> {
+    let mut matrix = vec![0; words.len() * words.len()];
+    matrix.iter_mut().step_by(words.len() + 1).zip(words).for_each(|(place, word)| *place = *word);
+    matrix
 }
 
 /// Words that a window sees.
@@ -149,6 +180,8 @@ mod tests {
                 Bilinear::ByImages(map),
             ]);
         }
+        let channels = Channels { batch: 2, channels: 3, places: 5 };
+        maps.extend([Bilinear::Scale(channels), Bilinear::Dots(channels)]);
         for map in maps {
             let word = |index: usize| (index as u64 + 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let x: Vec<u64> = (0..map.x_elems()).map(word).collect();

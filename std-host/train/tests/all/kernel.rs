@@ -3,7 +3,7 @@
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use sharelet_core::ring::{Ring, dot};
 use sharelet_testkit::{Rng, seed};
-use sharelet_train::kernel::{Bilinear, Convolution, Form, Product, SizeError, Word};
+use sharelet_train::kernel::{Bilinear, Channels, Convolution, Form, Product, SizeError, Word};
 use sharelet_train::network::Window;
 
 const FORMS: [Form; 3] = [Form::Plain, Form::FirstTransposed, Form::SecondTransposed];
@@ -49,6 +49,17 @@ fn add_by_definition<R: Word>(map: &Bilinear, x: &[R], y: &[R], out: &mut [R]) {
         Bilinear::ByImages(shape) => each_term(shape, |image, kernel, output| {
             out[image] = out[image].add(x[output].mul(y[kernel]));
         }),
+        Bilinear::Scale(shape) => {
+            for (at, (out, x)) in out.iter_mut().zip(x).enumerate() {
+                *out = out.add(x.mul(y[at / shape.places % shape.channels]));
+            }
+        }
+        Bilinear::Dots(shape) => {
+            for (at, (x, y)) in x.iter().zip(y).enumerate() {
+                let channel = at / shape.places % shape.channels;
+                out[channel] = out[channel].add(x.mul(*y));
+            }
+        }
     }
 }
 
@@ -232,6 +243,28 @@ fn gradients_are_adjoint() {
         let by_kernels = apply(Bilinear::ByKernels(shape), &images, &gradient);
         assert_eq!(dot(0, &images, &by_images), expected, "{shape:?}");
         assert_eq!(dot(0, &kernels, &by_kernels), expected, "{shape:?}");
+    }
+}
+
+#[test]
+fn maps_of_channels_are_their_definition() {
+    let (mut rng, pools) = (Rng(seed()), [pool(1)]);
+    for _ in 0..300 {
+        let mut size = |limit: usize| 1 + rng.below(limit);
+        let shape = Channels { batch: size(5), channels: size(9), places: size(40) };
+        for map in [Bilinear::Scale(shape), Bilinear::Dots(shape)] {
+            let terms = shape.batch * shape.channels * shape.places;
+            assert_eq!(map.multiply_adds(), terms as u64);
+            check_both(&map, &mut rng, &pools);
+        }
+    }
+    for (batch, channels, places) in [(0, 1, 1), (1, 0, 1), (1, 1, 0), (1 << 30, 1 << 30, 1 << 30)]
+    {
+        let shape = Channels { batch, channels, places };
+        for map in [Bilinear::Scale(shape), Bilinear::Dots(shape)] {
+            assert_eq!(map.sizes(), Err(SizeError::Sizes));
+            assert_eq!(map.add::<u64>(&[], &[], &mut []), Err(SizeError::Sizes));
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod alone;
 mod config;
 mod float;
 mod kernel;
+mod normalise;
 mod private;
 mod room;
 mod schedule;

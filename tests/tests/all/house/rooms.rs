@@ -199,15 +199,17 @@ tensor: kernel
 range: tensor
 maps: network kernel
 float: curve network kernel parameters schedule maps
-forward: network parameters tensor maps
+value: tensor
+normalise: kernel network parameters tensor maps value
+forward: network parameters tensor maps value normalise
 loss: network tensor range
-update: parameters model tensor
-backward: network parameters tensor maps forward
+update: parameters model tensor normalise
+backward: network parameters tensor maps value normalise forward
 scaling: kernel network parameters model tensor range
 room: network config schedule loss scaling sizes
-course: curve labels network config schedule loss update sizes room
-step: network model tensor forward loss update backward
-serving: network config model tensor forward step scaling
+course: curve labels network config schedule normalise loss update sizes room
+step: network parameters model tensor value normalise forward loss update backward
+serving: network config model tensor value step scaling
 state: curve network parameters initial model tensor forward loss course step range scaling
 plain: curve labels parameters initial model tensor float course state scaling
 plans: network tensor course state

@@ -127,6 +127,7 @@ fn needs_do_not_overflow() {
                 statistics::mean_need(rows),
                 statistics::variance_need(rows, columns),
                 statistics::layer_norm_need(rows, columns),
+                statistics::inv_std_need(rows),
                 Window {
                     channels: rows,
                     height: columns,
