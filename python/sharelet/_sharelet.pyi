@@ -35,7 +35,7 @@ def import_model(
     output: str | None,
     labels: list[str],
     name: str | None,
-    options: tuple[int, int | None, int | None, int | None, float],
+    options: tuple[int, int | None, int | None, int | None, float, str],
 ) -> Model: ...
 def infer(
     host: str,

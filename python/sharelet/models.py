@@ -107,6 +107,7 @@ def import_model(
     gate_bits: int | None = None,
     headroom_bits: int = 1,
     input_frac_bits: int | None = None,
+    input_scale: str = "auto",
     frac_bits: int | None = None,
 ) -> Model:
     """Imports a trained network, as `sharelet import` does.
@@ -120,6 +121,8 @@ def import_model(
         raise InputError("labels: give a list of names, one for each output")
     if not 0.0 <= max_error <= 100.0:
         raise InputError(f"max_error: {max_error} is not a number of percent, 0 to 100")
+    if input_scale not in ("auto", "one", "each"):
+        raise InputError(f"input_scale: {input_scale!r} is none of auto, one, each")
     bounds = [(input_frac_bits, "input_frac_bits", 0, 24), (frac_bits, "frac_bits", 0, 24)]
     bounds += [(gate_bits, "gate_bits", 8, 32), (headroom_bits, "headroom_bits", 0, 8)]
     for value, option, least, most in bounds:
@@ -135,7 +138,7 @@ def import_model(
         output,
         list(labels),
         name,
-        (headroom_bits, input_frac_bits, frac_bits, gate_bits, max_error / 100.0),
+        (headroom_bits, input_frac_bits, frac_bits, gate_bits, max_error / 100.0, input_scale),
     )
     for warning in native.report[1] if native.report else []:
         warnings.warn(warning, stacklevel=2)

@@ -9,7 +9,7 @@ use sharelet_host::dealer::masked;
 use sharelet_host::host::HostError;
 use sharelet_import::columns::quantise;
 use sharelet_import::layer::{Chain, Layer};
-use sharelet_import::quantise::Options;
+use sharelet_import::quantise::{InputScale, Options};
 use sharelet_import::{ImportError, lower, onnx};
 
 use crate::arrays::{readings, reals};
@@ -150,17 +150,16 @@ pub fn import_model(
     output: Option<String>,
     labels: Vec<String>,
     name: Option<String>,
-    options: (u8, Option<u8>, Option<u8>, Option<u8>, f64),
+    options: (u8, Option<u8>, Option<u8>, Option<u8>, f64, String),
 ) -> PyResult<Model> {
-    let (headroom_bits, input_frac_bits, frac_bits, gate_bits, max_error) = options;
-    let options = Options {
-        headroom_bits,
-        input_frac_bits,
-        frac_bits,
-        gate_bits,
-        max_error,
-        ..Options::default()
+    let (headroom_bits, input_frac_bits, frac_bits, gate_bits, max_error, scale) = options;
+    let input_scale = match scale.as_str() {
+        "one" => InputScale::One,
+        "each" => InputScale::Each,
+        _ => InputScale::Auto,
     };
+    let options =
+        Options { headroom_bits, input_frac_bits, input_scale, frac_bits, gate_bits, max_error };
     interruptible(py, move |_| {
         let mut chain = source.read(output.as_deref()).map_err(input)?;
         chain.name = name.unwrap_or(chain.name);

@@ -22,8 +22,8 @@ const SPREAD_BITS: i8 = 3;
 
 /// Chooses scales, quantises, and compares with the float network over the calibration readings.
 ///
-/// Inputs have one scale; or one each, where answers are off otherwise and are not then, or where
-/// that is asked for.
+/// Inputs have one scale; or one each, where answers are off otherwise and nearer then, at all
+/// levels and with no ranges unproved that were proved, or where that is asked for.
 ///
 /// # Errors
 /// [`QuantiseError`] names the layer and its range where a range does not fit.
@@ -42,18 +42,28 @@ pub fn quantise(
         (Some(_), _) => options.input_scale == InputScale::One,
         (None, _) => false,
     };
-    let exponents = match done {
-        true => None,
-        false => exponents(chain, calibration, options.input_scale == InputScale::Each),
+    let asked = options.input_scale == InputScale::Each;
+    let exponents = if done { Ok(None) } else { exponents(chain, calibration, asked) };
+    let exponents = match (exponents, one) {
+        (Ok(Some(exponents)), one) => (exponents, one),
+        (Ok(None) | Err(_), Some(one)) => return one,
+        (Ok(None), None) => return Err(QuantiseError::NoColumns),
+        (Err(error), None) => return Err(error),
     };
-    let Some(exponents) = exponents else { return one.unwrap_or(Err(QuantiseError::NoColumns)) };
+    let (exponents, one) = exponents;
     let each = at_scales(chain, calibration, options, exponents);
     match (one, each) {
-        (Some(Ok(one)), Ok(each)) if one.1.is_as_good_as(&each.1) => Ok(one),
+        (Some(Ok(one)), Ok(each)) if !is_better(&each.1, &one.1) => Ok(one),
         (Some(Ok(one)), Err(_)) => Ok(one),
         (_, Ok(each)) => Ok(each),
         (Some(Err(error)), Err(_)) | (None, Err(error)) => Err(error),
     }
+}
+
+/// Whether a scale each is worth having: on no account worse, on some better.
+fn is_better(each: &Report, one: &Report) -> bool {
+    let better = !one.is_as_good_as(each) || one.warnings().len() > each.warnings().len();
+    better && each.is_as_good_as(one) && (each.is_proved() || !one.is_proved())
 }
 
 /// The chain for inputs times powers of two.
@@ -95,21 +105,30 @@ fn divide(map: &mut Map, exponents: &[i8]) {
     }
 }
 
-/// The powers of two by which columns become about as large as each other; `None` where they are,
-/// or cannot be multiplied.
-fn exponents(chain: &Chain, calibration: &Readings, asked: bool) -> Option<Vec<i8>> {
-    let first = chain.layers.first()?;
+/// The powers of two by which columns become about as large as each other; `None` where they are
+/// already.
+///
+/// # Errors
+/// Why columns cannot be multiplied.
+fn exponents(
+    chain: &Chain,
+    calibration: &Readings,
+    asked: bool,
+) -> Result<Option<Vec<i8>>, QuantiseError> {
+    let first = chain.layers.first().ok_or(QuantiseError::NoColumns)?;
     let is_dense = |map: &Map| matches!(map.shape, Shape::Dense { .. });
     let carried = chain.layers.iter().filter_map(|layer| layer.skip.as_ref());
     let mut taken = carried.filter(|skip| skip.from == 0).map(|skip| &skip.map);
     let width = first.inputs();
-    let fits = (2..=MAX_COLUMNS).contains(&width)
-        && is_dense(&first.map)
-        && taken.all(is_dense)
-        && !chain.is_counted()
-        && calibration.width() == width;
+    if calibration.width() != width {
+        return Err(QuantiseError::Width { expected: width, found: calibration.width() });
+    }
+    let fits = (2..=MAX_COLUMNS).contains(&width) && is_dense(&first.map) && !chain.is_counted();
     if !fits {
-        return None;
+        return Err(QuantiseError::NoColumns);
+    }
+    if !taken.all(is_dense) {
+        return Err(QuantiseError::CarriedColumns);
     }
     let mut largest = vec![0.0_f64; width];
     for row in calibration.rows() {
@@ -117,22 +136,24 @@ fn exponents(chain: &Chain, calibration: &Readings, asked: bool) -> Option<Vec<i
             *largest = largest.max(f64::from(value.abs()));
         }
     }
-    // A column that is always zero may become as large as any.
-    let all = largest.iter().fold(0.0_f64, |all, &largest| all.max(largest));
+    // A column that is always zero becomes as large as the one in the middle: a weight for values
+    // as large as the largest would leave the answer fewer bits.
+    let mut sizes: Vec<f64> = largest.iter().copied().filter(|&largest| largest > 0.0).collect();
+    sizes.sort_by(f64::total_cmp);
+    let middle = *sizes.get(sizes.len() / 2).ok_or(QuantiseError::AllZero)?;
     let size = |column: usize| match at(&largest, column) {
-        0.0 => all,
+        0.0 => middle,
         largest => largest,
     };
-    let exponents = (0..width).map(|column| exponent(size(column)));
-    let exponents = exponents.collect::<Option<Vec<i8>>>()?;
-    let (least, most) = (exponents.iter().min()?, exponents.iter().max()?);
-    (asked || most - least >= SPREAD_BITS).then_some(exponents)
+    let exponents: Vec<i8> = (0..width).map(|column| exponent(size(column))).collect();
+    let (least, most) = (exponents.iter().min(), exponents.iter().max());
+    let apart = most.zip(least).map_or(0, |(most, least)| most - least);
+    Ok((asked || apart >= SPREAD_BITS).then_some(exponents))
 }
 
-/// The power of two that brings a number to above a half and at most one.
-fn exponent(largest: f64) -> Option<i8> {
-    (-MAX_EXPONENT..=MAX_EXPONENT).find(|&exponent| {
-        let scaled = largest * pow2(exponent.into());
-        scaled > 0.5 && scaled <= 1.0
-    })
+/// The power of two that brings a number to above a half and at most one, or the nearest that there
+/// is.
+fn exponent(largest: f64) -> i8 {
+    let brings = |exponent: &i8| largest * pow2((*exponent).into()) <= 1.0;
+    (-MAX_EXPONENT..=MAX_EXPONENT).rev().find(brings).unwrap_or(-MAX_EXPONENT)
 }

@@ -272,6 +272,12 @@ pub enum QuantiseError {
          that begin with a dense layer; leave --input-scale out"
     )]
     NoColumns,
+    /// The same, of a network that takes its input past the first layer.
+    #[error(
+        "inputs cannot have a scale each: a layer that is not dense takes them, too, past the \
+         first one; leave --input-scale out"
+    )]
+    CarriedColumns,
     /// An option is out of range.
     #[error("--{option} {given} is out of range; give at most {limit}")]
     OptionOutOfRange {

@@ -248,6 +248,8 @@ impl Model {
 
     /// What data parties know of the model, whose file is `file`: shapes, scales, and a digest of
     /// the file, which tells nothing about the weights but whether a guess of all of them is right.
+    /// Exponents of inputs are not in it: they go beside it, as
+    /// [`Network::input_exponents`] has them.
     #[must_use]
     pub fn task(&self, file: &[u8]) -> Task {
         let elems = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);

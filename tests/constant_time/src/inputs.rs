@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use sharelet_core::encode_or_zero;
-use sharelet_core::fixed::Real;
+use sharelet_core::fixed::{Columns, FracBits, Real};
 use sharelet_core::keystream::{ChaCha12, Keystream};
 use sharelet_core::{Key, share};
 
@@ -23,10 +23,15 @@ pub fn readings() {
 }
 
 fn encode<T: Real + core::fmt::Debug>(reading: [T; 4]) {
+    encode_at(reading, 8);
+    encode_at(reading, Columns { frac_bits: 8, exponents: &[-60, 0, 3, 60] });
+}
+
+fn encode_at<T: Real + core::fmt::Debug>(reading: [T; 4], scale: impl FracBits + Copy) {
     let (mut words, mut wide) = ([0_u32; 4], [0_u64; 4]);
     let reading = secret(reading);
-    let fits = encode_or_zero(&reading, 8, 1_u32 << 12, &mut words);
-    assert_eq!(fits, encode_or_zero(&reading, 8, 1_u32 << 12, &mut wide));
+    let fits = encode_or_zero(&reading, scale, 1_u32 << 12, &mut words);
+    assert_eq!(fits, encode_or_zero(&reading, scale, 1_u32 << 12, &mut wide));
     // The words themselves are compared: nobody else gets to see them.
     assert_eq!(
         public(words).map(|word| i64::from(word.cast_signed())),

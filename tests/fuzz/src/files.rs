@@ -202,6 +202,14 @@ pub fn store_seeds() -> Vec<Vec<u8>> {
         4,
         &written(|path| task::save(&task::TaskFile { task, columns, exponents: Vec::new() }, path)),
     ));
+    let scaled = Task { ring_bits: 32, inputs: 3, ..task };
+    let exponents = vec![-5, 0, 60];
+    seeds.push(tagged(
+        4,
+        &written(|path| {
+            task::save(&task::TaskFile { task: scaled, columns: None, exponents }, path)
+        }),
+    ));
     let mut spent = Spent::default();
     spent.spend([1; 8], 5, 3).expect("unspent");
     spent.spend_at([2; 8], 9, 9).expect("unspent");

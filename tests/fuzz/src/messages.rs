@@ -55,6 +55,9 @@ pub fn control(bytes: &[u8]) {
     for task in [Task::from_bytes(bytes), Task::of_either_ring(bytes)].into_iter().flatten() {
         assert_eq!(task.to_bytes()[..], bytes[..task.to_bytes().len()]);
     }
+    if let Ok(task) = Task::before_exponents(bytes) {
+        assert_eq!(task.to_bytes_before_exponents()[..], bytes[..TASK_BYTES]);
+    }
     if let Some(header) = bytes.first_chunk() {
         let parsed = QueryHeader::parse(*header);
         assert!(parsed.is_err() || parsed.is_ok_and(|parsed| parsed.emit() == *header));

@@ -132,10 +132,11 @@ async fn device() -> Result<(), SessionError> {
     let (reals, mut input, mut answer) = ([0.0_f32; WIDTH], [0_u32; WIDTH], [0_u32; WIDTH]);
     let network = connected.network();
     let width = network.inputs().min(WIDTH);
-    let (frac_bits, limit) = (network.input_frac_bits(), network.input_limit());
+    let (scale, frac_bits) = (network.input_scale(), network.output_frac_bits());
+    let limit = network.input_limit();
     let reals = black_box(&reals[..]).get(..width).unwrap_or(&[]);
     let input = input.get_mut(..width).unwrap_or(&mut []);
-    let encoded = fixed::encode_or_zero(reals, frac_bits, limit, input);
+    let encoded = fixed::encode_or_zero(reals, scale, limit, input);
     let prepared = connected.prepare(&mut Counter, &mut answer).await?;
     let (_connected, values) = prepared.infer(input).await?;
     for value in black_box(values) {

@@ -529,17 +529,22 @@ pub fn parse_welcome<'b, const L: usize>(
         network.push(layer).map_err(WelcomeError::Network)?;
         rest = left;
     }
-    match rest {
-        [0] => {}
-        // Without room for any, it takes no code to read them.
-        [_, ..] if MAX_COLUMNS == 0 => {
-            return Err(WelcomeError::Network(NetworkError::TooManyColumns { limit: 0 }));
-        }
-        [] => return Err(malformed),
-        _ => exponents(rest, network)?,
+    if has_exponents(rest, MAX_COLUMNS)? {
+        exponents(rest, network)?;
     }
     network.validate().map_err(WelcomeError::Network)?;
     Ok((welcome, description))
+}
+
+/// Whether a description goes on with exponents, for a device that has room for so many.
+fn has_exponents(rest: &[u8], room: usize) -> Result<bool, WelcomeError> {
+    match rest {
+        [0] => Ok(false),
+        [] => Err(WelcomeError::Wire(WireError::Malformed)),
+        // Without room for any, it takes no code to read them.
+        _ if room == 0 => Err(WelcomeError::Network(NetworkError::TooManyColumns { limit: 0 })),
+        _ => Ok(true),
+    }
 }
 
 /// Reads the exponents of a network's inputs, which end its description.
@@ -655,6 +660,16 @@ mod tests {
             let end = used - 4 + usize::from(count) + usize::from(count > 127);
             assert_eq!(parse_welcome(&long[..end], &mut read).map(|_| ()), refused(error));
         }
+    }
+
+    #[test]
+    fn exponents_are_refused_where_there_is_no_room() {
+        let refused = WelcomeError::Network(NetworkError::TooManyColumns { limit: 0 });
+        assert_eq!(has_exponents(&[4, 0, 0, 0, 0], 0), Err(refused));
+        assert_eq!(has_exponents(&[0], 0), Ok(false));
+        assert_eq!(has_exponents(&[0], 128), Ok(false));
+        assert_eq!(has_exponents(&[4, 0, 0, 0, 0], 128), Ok(true));
+        assert_eq!(has_exponents(&[], 128), Err(WelcomeError::Wire(WireError::Malformed)));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use embassy_net::driver::Driver;
 use semihosting::fs::File;
 use semihosting::io::Read as _;
 use sharelet_core::session::wire::query::Recipient;
-use sharelet_core::session::wire::task::{TASK_BYTES, Task};
+use sharelet_core::session::wire::task::{TASK_BYTES, Task, TaskError};
 use sharelet_firmware::data_party::{self, DataParty, Settings};
 use sharelet_firmware::tcp::Tcp;
 use static_cell::ConstStaticCell;
@@ -52,8 +52,10 @@ pub fn boot<D: Driver>(
             &"server0=ADDRESS:PORT, server1=ADDRESS:PORT, counter=PATH and task=PATH are needed",
         )
     };
-    let Some(task) = read_task(task) else {
-        report.fail("Task", &"task=PATH is not a task file; make one with `sharelet task`")
+    let task = match read_task(task) {
+        Some(Ok(task)) => task,
+        Some(Err(error)) => report.fail("Task", &error),
+        None => report.fail("Task", &"task=PATH is too short; make one with `sharelet task`"),
     };
     let keys = read_keys(&mut args, &mut report, page);
     let Started { args, report, stack, runner } = start(args, report, ethernet, &keys.page);
@@ -67,8 +69,8 @@ pub fn boot<D: Driver>(
     (DataParty { connectors, settings, task, sensor, keys, counter, sink: report, meter }, runner)
 }
 
-fn read_task(mut file: File) -> Option<Task> {
+fn read_task(mut file: File) -> Option<Result<Task, TaskError>> {
     let mut bytes = [0; TASK_BYTES];
     file.read_exact(&mut bytes).ok()?;
-    Task::from_bytes(&bytes).ok()
+    Some(Task::from_bytes(&bytes))
 }

@@ -74,6 +74,10 @@ pub enum Kind {
     Serve = 20,
 }
 
+/// Bytes of an [`Offer`], at most: a network of all layers that there may be, with an exponent for
+/// each input.
+const MAX_OFFER_BYTES: usize = 1 << 14;
+
 impl Protocol for Kind {
     const MAGIC: [u8; 4] = *b"SLTD";
     const VERSION: u16 = VERSION;
@@ -84,7 +88,7 @@ impl Protocol for Kind {
         (Self::Refuse, CONTROL_BYTES),
         (Self::Status, CONTROL_BYTES),
         (Self::StatusIs, CONTROL_BYTES),
-        (Self::Offer, CONTROL_BYTES),
+        (Self::Offer, MAX_OFFER_BYTES),
         (Self::Wanted, 0),
         (Self::Known, 0),
         (Self::Deal, CONTROL_BYTES),
@@ -450,4 +454,26 @@ pub async fn receive_session(
     let expected = usize::try_from(plan.dealt_bytes()).unwrap_or(usize::MAX);
     let body = frame::receive_numbered(reader, Kind::Session, session, expected).await?;
     Dealt::parse(plan, body).map_err(|_| WireError::Malformed { kind: Kind::Session })
+}
+
+#[cfg(test)]
+mod tests {
+    use sharelet_core::session::network::{Activation, Layer, MAX_COLUMNS, MAX_EXPONENT, Skip};
+    use sharelet_core::shape::Shape;
+
+    use super::*;
+
+    /// All layers, each with what another one brings past it, and an exponent for each input.
+    #[test]
+    fn the_largest_network_can_be_offered() {
+        let width = u16::try_from(MAX_COLUMNS).expect("128");
+        let shape = Shape::Dense { inputs: width, outputs: width };
+        let mut layer = Layer::dense(width, width, 15, 15, Activation::Relu);
+        layer.skip = Some(Skip { from: 0, shape, weight_frac_bits: 15 });
+        let network = Network::new(12, 1 << 12, &[layer; MAX_LAYERS]).expect("valid");
+        let network = network.with_exponents(&[-MAX_EXPONENT; MAX_COLUMNS]).expect("fits");
+        let body = frame::encode(Kind::Offer, &Offer { id: [255; 32], network });
+        let bytes = body.expect("encodes").len();
+        assert!(bytes > CONTROL_BYTES && bytes <= MAX_OFFER_BYTES, "{bytes}");
+    }
 }

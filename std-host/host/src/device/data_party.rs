@@ -124,6 +124,10 @@ impl<S: Sensor, C: SessionCounter, E: Events> DataParty<S, C, E> {
     async fn persist(&mut self, progress: &mut Progress) -> Result<(), DeviceError> {
         let mut attempts = self.settings.pauses.attempts(Some(self.settings.retries));
         let inputs = usize::from(self.task.inputs);
+        // A reading at another scale than the model's would be answered, and wrongly.
+        if !self.exponents.is_empty() && self.exponents.len() != inputs {
+            return Err(DeviceError::Exponents { inputs, found: self.exponents.len() });
+        }
         let readings = self.sensor.readings(inputs)?;
         let end = check(readings, inputs, progress.from, self.settings.count)?;
         self.events.connected(end - progress.from);

@@ -103,6 +103,17 @@ pub enum DeviceError {
         /// What happened.
         source: SessionError,
     },
+    /// Exponents of another task.
+    #[error(
+        "{found} inputs have a scale of their own, and the task has {inputs}; take both from one \
+         task file"
+    )]
+    Exponents {
+        /// Inputs of the task.
+        inputs: usize,
+        /// Exponents that were given.
+        found: usize,
+    },
     /// The readings.
     #[error("{0}")]
     Readings(#[from] ReadingsError),
@@ -169,6 +180,7 @@ impl DeviceError {
             Self::Store(StoreError::Key { .. }) => "Key",
             Self::Store(_) => "Store",
             Self::Report(_) => "Report",
+            Self::Exponents { .. } => "Task",
             Self::Stopped { .. } => "Stopped",
         }
     }

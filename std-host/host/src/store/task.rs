@@ -111,12 +111,17 @@ fn checksum(task: &[u8], length: &[u8], names: &[u8]) -> [u8; 4] {
 /// Writes a task file.
 ///
 /// # Errors
-/// [`StoreError::File`].
+/// [`StoreError::File`]; [`StoreError::Task`] for exponents that are not as many as inputs, or with
+/// names of columns beside them.
 pub fn save(
     TaskFile { task, columns, exponents }: &TaskFile,
     path: &Path,
 ) -> Result<(), StoreError> {
     if !exponents.is_empty() {
+        if columns.is_some() || exponents.len() != usize::from(task.inputs) {
+            let source = TaskError::Unsupported;
+            return Err(StoreError::Task { path: path.to_owned(), source });
+        }
         let task = task.to_bytes_before_exponents();
         let exponents: Vec<u8> =
             exponents.iter().map(|exponent| exponent.cast_unsigned()).collect();

@@ -127,7 +127,7 @@ fn columns_of_any_size_count_alike() {
 }
 
 #[test]
-fn a_column_that_is_always_zero_may_become_as_large_as_any() {
+fn a_column_that_is_always_zero_may_become_as_large_as_the_middle_one() {
     let mut rng = Rng(printed_seed());
     let chain = chain(&mut rng, &SIZES, false);
     let mut values = rows(&mut rng, &SIZES, 100).values().to_vec();
@@ -135,7 +135,39 @@ fn a_column_that_is_always_zero_may_become_as_large_as_any() {
     let calibration = Readings::new(6, values).unwrap();
     let (model, _) = import(&chain, &calibration, InputScale::Each);
     let limits = model.input_limits();
-    assert!(limits.iter().all(|&limit| limit <= limits[1]), "{limits:?}");
+    let mut others: Vec<f64> = [0, 2, 3, 4, 5].map(|column| limits[column]).into();
+    others.sort_by(f64::total_cmp);
+    assert!((others[2] * 0.49..others[2] * 2.01).contains(&limits[1]), "{limits:?}");
+}
+
+/// A column of identifiers, far beyond what an exponent brings down, costs the others nothing; and
+/// neither does one of next to nothing.
+#[test]
+fn columns_beyond_all_exponents_take_the_nearest() {
+    let mut rng = Rng(printed_seed());
+    for far in [1e-19, 1e20] {
+        let sizes = [0.01, 1000.0, 1.0, far, 20.0, 300.0];
+        let chain = chain(&mut rng, &sizes, false);
+        let calibration = rows(&mut rng, &sizes, 200);
+        let (model, report) = import(&chain, &calibration, InputScale::Auto);
+        assert_eq!(model.network.input_exponents().len(), 6, "{far}");
+        assert!(report.error < 0.01, "{far}: {}", report.error);
+    }
+}
+
+/// Each refusal names its cause.
+#[test]
+fn what_has_no_scale_each_is_told_why() {
+    let mut rng = Rng(printed_seed());
+    let each = Options { input_scale: InputScale::Each, ..Options::default() };
+    let chain = chain(&mut rng, &SIZES, false);
+    let zeros = Readings::new(6, vec![0.0; 60]).unwrap();
+    assert!(matches!(quantise(&chain, &zeros, &each), Err(QuantiseError::AllZero)));
+    let narrow = Readings::new(5, vec![1.0; 50]).unwrap();
+    assert!(matches!(
+        quantise(&chain, &narrow, &each),
+        Err(QuantiseError::Width { expected: 6, found: 5 })
+    ));
 }
 
 #[test]
