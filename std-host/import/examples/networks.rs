@@ -6,7 +6,8 @@
 //!
 //! Readings are drawn: a file has none of its own. Networks of floats get numbers from -1 to 1,
 //! those that were quantised what their input goes from and to. Of 32 the scales are chosen, and 50
-//! others are answered: by the model as a device and a host do, bit for bit, and in double precision.
+//! others are answered: by the model as a device and a host do, bit for bit, and in double
+//! precision.
 //! *Largest error* is that of an element of an answer, relative to the largest element of all.
 #![allow(clippy::print_stdout, clippy::cast_precision_loss, clippy::cast_possible_truncation)]
 
@@ -48,7 +49,8 @@ fn domain(chain: &Chain, width: usize) -> Result<(f64, f64), Box<dyn core::error
 }
 
 fn largest(values: &[f64]) -> Option<usize> {
-    (0..values.len()).max_by(|a, b| values.get(*a).partial_cmp(&values.get(*b)).unwrap())
+    let places = values.iter().enumerate();
+    places.max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(place, _)| place)
 }
 
 fn answers(path: &Path) -> Result<Answers, Box<dyn core::error::Error>> {

@@ -1,9 +1,10 @@
 //! A network that was trained here as an ONNX file, written the way PyTorch does.
 //!
-//! `Gemm` with transposed weights, `Conv`, `BatchNormalization`, `Relu`, `MaxPool`, `AveragePool`, and `Flatten` or
-//! `Reshape` between images and vectors. The input is `input`, `[batch, channels, rows, columns]`,
-//! or `[batch, values]` where the network begins with a dense layer on a plain vector; the output
-//! is `output`, `[batch, outputs]`: what the last layer gives, without softmax or sigmoid.
+//! `Gemm` with transposed weights, `Conv`, `BatchNormalization`, `Relu`, `MaxPool`, `AveragePool`,
+//! and `Flatten` or `Reshape` between images and vectors. The input is `input`,
+//! `[batch, channels, rows, columns]`, or `[batch, values]` where the network begins with a dense
+//! layer on a plain vector; the output is `output`, `[batch, outputs]`: what the last layer gives,
+//! without softmax or sigmoid.
 
 use prost::Message as _;
 

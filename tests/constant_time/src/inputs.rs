@@ -27,7 +27,7 @@ fn encode<T: Real + core::fmt::Debug>(reading: [T; 4]) {
     encode_at(reading, Columns { frac_bits: 8, exponents: &[-60, 0, 3, 60] });
 }
 
-fn encode_at<T: Real + core::fmt::Debug>(reading: [T; 4], scale: impl FracBits + Copy) {
+fn encode_at<T: Real + core::fmt::Debug>(reading: [T; 4], scale: impl FracBits) {
     let (mut words, mut wide) = ([0_u32; 4], [0_u64; 4]);
     let reading = secret(reading);
     let fits = encode_or_zero(&reading, scale, 1_u32 << 12, &mut words);

@@ -12,7 +12,7 @@ use sharelet_core::session::wire::control::{self, Grant, Hello, Refusal, Request
 use sharelet_core::session::wire::frame::Header;
 use sharelet_core::session::wire::query::{QueryHeader, Recipient, Status};
 use sharelet_core::session::wire::servers::{Evaluate, parse_console_hello, parse_server_hello};
-use sharelet_core::session::wire::task::Task;
+use sharelet_core::session::wire::task::{TASK_BYTES, Task};
 use sharelet_core::session::{CounterError, servers};
 use sharelet_core::{DeviceId, Identity, Key, SessionCounter};
 use sharelet_host::alone::wire::{self as alone, Message as Alone};

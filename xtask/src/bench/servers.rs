@@ -19,7 +19,7 @@ pub fn run(setup: &Setup<'_>, folder: &Path, reuse: bool) -> Result<Vec<Figure>>
     let mut figures = part(setup, (folder, reuse), "measuring two servers", "servers-steps", None)?;
     match setup.workspace.data() {
         Some(data) => {
-            let what = "training networks A and B for five epochs between two servers";
+            let what = "training networks A, B and AlexNet between two servers";
             figures.extend(part(
                 setup,
                 (folder, reuse),

@@ -264,6 +264,7 @@ fn functions_of_rows() {
 
 /// Batches of one number and of many, from no deviation at all to the largest sum of squares.
 #[test]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn one_over_a_standard_deviation() {
     for (columns, square_bits, out_bits) in
         [(1, 16, 24), (6, 34, 20), (800, 28, 20), (32_768, 22, 16)]

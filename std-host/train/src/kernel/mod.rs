@@ -2,11 +2,12 @@
 //! spend their time on. The float baseline multiplies with the same code.
 //!
 //! A [`Bilinear`] is a map of two operands, linear in each: a product of matrices, or one of the
-//! three of a convolution, or one of the two of batch normalisation. Parties, dealer and twin call the same [`Bilinear::add`], on shares,
-//! masks or plain words.
+//! three of a convolution, or one of the two of batch normalisation. Parties, dealer and twin call
+//! the same [`Bilinear::add`], on shares, masks or plain words.
 //!
 //! ```text
-//! bilinear -> convolution (images as matrices without copying each window)
+//! bilinear -> channels (words by their channel)
+//!     |----> convolution (images as matrices without copying each window)
 //!     |            |
 //!     v            v
 //!  parallel -> block (packing, orientation) -> tile (registers) -> split (64 bits with AVX2)

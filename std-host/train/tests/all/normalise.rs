@@ -161,15 +161,7 @@ fn the_largest_values_do_not_wrap() {
     }
 }
 
-const CONFIG: &str = "[data]\ntrain = \"d\"\ntest = \"t\"\n[model]\nkind = \"network\"\ninput = \
-                      [1, 6, 6]\n[[model.layer]]\nkind = \"convolution\"\nfilters = 4\nkernel = \
-                      3\npadding = 1\n[[model.layer]]\nkind = \"batch-norm\"\n[[model.layer]]\nkind \
-                      = \"relu\"\n[[model.layer]]\nkind = \"max-pool\"\nkernel = \
-                      2\n[[model.layer]]\nkind = \"dense\"\noutputs = 8\n[[model.layer]]\nkind = \
-                      \"batch-norm\"\n[[model.layer]]\nkind = \"relu\"\n[[model.layer]]\nkind = \
-                      \"dense\"\noutputs = 2\n[training]\nepochs = 6\nbatch = 32\nlearning_rate = \
-                      0.125\nmomentum = 0.5\nseed = 3\n[arithmetic]\nfrac_bits = BITS\ntruncation \
-                      = \"exact\"\n[open]\naccuracy = true\nloss = true\n";
+const CONFIG: &str = include_str!("normalise.toml");
 
 fn config(bits: u32) -> Config {
     Config::parse(&CONFIG.replace("BITS", &bits.to_string()), Path::new("config.toml")).unwrap()
