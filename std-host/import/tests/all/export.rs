@@ -13,9 +13,14 @@ fn window(kernel: (usize, usize), stride: (usize, usize), padding: (usize, usize
     Window { kernel, stride, padding }
 }
 
-/// Not the initial parameters: biases that are not zero count as well.
+/// Not the initial parameters: biases that are not zero count as well. Variances are positive.
 fn parameters(network: &Network, rng: &mut Rng) -> Parameters<f32> {
-    Parameters::filled(network, 0.0).unwrap().map(|_| rng.real() / 8.0)
+    let mut values = Parameters::filled(network, 0.0).unwrap().map(|_| rng.real() / 8.0);
+    for layer in &mut values.layers {
+        let means = layer.statistics.len() / 2;
+        layer.statistics.iter_mut().skip(means).for_each(|variance| *variance += 0.5);
+    }
+    values
 }
 
 fn read(bytes: &[u8]) -> Chain {
