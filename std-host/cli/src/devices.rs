@@ -95,7 +95,7 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
     };
     let mut failed = Vec::new();
     for name in names {
-        if let Err(error) = revoke(args, *name) {
+        if let Err(error) = revoke(args, &own, *name) {
             failed.push(format!("{name}: {error}"));
         }
     }
@@ -160,7 +160,15 @@ fn registry(args: &DevicesArgs) -> Result<Option<Box<dyn Registry>>> {
     Ok(args.dealer.open()?.or(folder.map(|folder| Box::new(folder) as Box<dyn Registry>)))
 }
 
-fn revoke(args: &DevicesArgs, name: DeviceId) -> Result<()> {
+fn revoke(args: &DevicesArgs, own: &Own, name: DeviceId) -> Result<()> {
+    // A dealer has keys of devices, and none of data parties: one may have a device's name.
+    let is_server = matches!(own.party.role, Role::Server0 | Role::Server1);
+    let registry = registry(args)?;
+    if is_server && registry.is_some() {
+        let wrong = "a dealer has no keys of a server's peers; leave --dealer-state and \
+                     --dealer-store out";
+        return Err(WrongArguments(wrong.to_owned()).into());
+    }
     let peers = folder_of(&args.id);
     let mut known = false;
     for role in ROLES {
@@ -177,13 +185,13 @@ fn revoke(args: &DevicesArgs, name: DeviceId) -> Result<()> {
         store.revoke(name, true)?;
         known = true;
     }
-    let registry = registry(args)?;
     let forgotten = registry.map(|registry| registry.forget_key(name)).transpose()?;
     known |= forgotten == Some(true);
     if !known {
         bail!("is not known here; `sharelet devices` lists who is");
     }
-    let dealt = if forgotten.is_some() { "" } else { "; the dealer still has its key" };
+    let is_dealt = forgotten.is_none() && !is_server;
+    let dealt = if is_dealt { "; the dealer still has its key" } else { "" };
     output(&format!("{name} is revoked{dealt}\n"))
 }
 
